@@ -1,0 +1,204 @@
+package membership
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pelletier/go-toml/v2"
+	"golang.org/x/crypto/cryptobyte"
+
+	"frostfed/crypto/memberkey"
+	"frostfed/protocols"
+)
+
+const (
+	charterVersion  = 1
+	charterTag      = "frostfed/v1/charter"
+	maxCharterName  = 64
+	maxCharterBytes = 512 << 10 // 128 cards of at most 1.8 kB as base64, with room to spare
+)
+
+// ErrCharter is the class of all errors about charters; the text says what to do.
+var ErrCharter = errors.New("invalid charter")
+
+// Networks are the Bitcoin networks a charter may name.
+var Networks = []string{"regtest", "signet", "testnet", "mainnet"}
+
+// FederationID is the tagged hash of a charter, 32 bytes.
+type FederationID [32]byte
+
+func (f FederationID) String() string { return hex.EncodeToString(f[:]) }
+
+// Charter founds a federation.
+type Charter struct {
+	Name      string
+	Network   string
+	Threshold int     // t: members needed to sign
+	Cards     []*Card // sorted by host key; the position is the participant's index
+}
+
+// NewCharter checks and sorts. A threshold of 0 means the default, more than two
+// thirds of the members.
+func NewCharter(name, network string, threshold int, cards []*Card) (*Charter, error) {
+	c := &Charter{Name: name, Network: network, Threshold: threshold, Cards: slices.Clone(cards)}
+	if threshold == 0 {
+		c.Threshold = protocols.DefaultThreshold(len(cards))
+	}
+	slices.SortFunc(c.Cards, func(a, b *Card) int { return bytes.Compare(a.Host[:], b.Host[:]) })
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// N returns the number of members.
+func (c *Charter) N() int { return len(c.Cards) }
+
+// Index returns the position of a member, or -1.
+func (c *Charter) Index(id protocols.NodeID) int {
+	return slices.IndexFunc(c.Cards, func(card *Card) bool { return card.NodeID() == id })
+}
+
+// Members returns the peer IDs in order of index.
+func (c *Charter) Members() []protocols.NodeID {
+	ids := make([]protocols.NodeID, len(c.Cards))
+	for i, card := range c.Cards {
+		ids[i] = card.NodeID()
+	}
+	return ids
+}
+
+// ID hashes the canonical bytes.
+func (c *Charter) ID() FederationID { return memberkey.Hash(charterTag, c.canonical()) }
+
+func (c *Charter) canonical() []byte {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddUint8(charterVersion)
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Name)) })
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Network)) })
+	b.AddUint8(uint8(c.Threshold))
+	b.AddUint8(uint8(len(c.Cards)))
+	for _, card := range c.Cards {
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(card.encode()) })
+	}
+	return b.BytesOrPanic() // sizes were checked
+}
+
+func (c *Charter) check() error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("%w: %s", ErrCharter, fmt.Sprintf(format, args...))
+	}
+	if len(c.Name) == 0 || len(c.Name) > maxCharterName {
+		return fail("the name must have 1 to %d bytes", maxCharterName)
+	}
+	for _, r := range []byte(c.Name) {
+		if r < ' ' || r > '~' {
+			return fail("the name may hold printable ASCII only")
+		}
+	}
+	if !slices.Contains(Networks, c.Network) {
+		return fail("network %q is unknown; use one of %v", c.Network, Networks)
+	}
+	n := len(c.Cards)
+	if n < 1 || n > protocols.MaxMembers {
+		return fail("%d members; a federation has 1 to %d", n, protocols.MaxMembers)
+	}
+	if c.Threshold < 1 || c.Threshold > n {
+		return fail("threshold %d of %d members; it must be 1 to %d", c.Threshold, n, n)
+	}
+	// Every key of a member must be its own: with a shared one, one member could
+	// speak for two. Host keys are compared x-only, as their signatures are.
+	type seen = map[string]string
+	names, identities, hosts, overlays, bonds := seen{}, seen{}, seen{}, seen{}, seen{}
+	for _, card := range c.Cards {
+		for _, f := range []struct {
+			what  string
+			in    seen
+			value string
+		}{
+			{"name", names, card.Name},
+			{"identity key", identities, string(card.Identity[:])},
+			{"host key", hosts, string(card.Host[1:])},
+			{"overlay key", overlays, string(card.Overlay[:])},
+			{"bond key", bonds, string(card.Bond[:])},
+		} {
+			if other, dup := f.in[f.value]; dup {
+				return fail("the cards of %q and %q have the same %s; each member gives one card of its own",
+					other, card.Name, f.what)
+			}
+			f.in[f.value] = card.Name
+		}
+	}
+	return nil
+}
+
+// charterFile is the text form.
+type charterFile struct {
+	Version   int      `toml:"version"`
+	Name      string   `toml:"name"`
+	Network   string   `toml:"network"`
+	Threshold int      `toml:"threshold"`
+	Cards     []string `toml:"cards,multiline"`
+}
+
+// ParseCharter reads the text form (TOML), refusing unknown keys.
+func ParseCharter(text []byte) (*Charter, error) {
+	if len(text) > maxCharterBytes {
+		return nil, fmt.Errorf("%w: larger than %d bytes", ErrCharter, maxCharterBytes)
+	}
+	var f charterFile
+	dec := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := dec.Decode(&f); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCharter, tomlError(err))
+	}
+	if f.Version != charterVersion {
+		return nil, fmt.Errorf("%w: version %d; this program reads version %d", ErrCharter, f.Version, charterVersion)
+	}
+	if len(f.Cards) > protocols.MaxMembers {
+		return nil, fmt.Errorf("%w: %d cards; at most %d", ErrCharter, len(f.Cards), protocols.MaxMembers)
+	}
+	cards := make([]*Card, len(f.Cards))
+	for i, line := range f.Cards {
+		card, err := ParseCard(line)
+		if err != nil {
+			return nil, fmt.Errorf("%w: card %d: %w; ask the member to run 'frostfed card' again", ErrCharter, i+1, err)
+		}
+		cards[i] = card
+	}
+	if f.Threshold == 0 {
+		return nil, fmt.Errorf("%w: threshold is missing", ErrCharter)
+	}
+	return NewCharter(f.Name, f.Network, f.Threshold, cards)
+}
+
+// Text returns the text form that ParseCharter reads.
+func (c *Charter) Text() ([]byte, error) {
+	f := charterFile{Version: charterVersion, Name: c.Name, Network: c.Network, Threshold: c.Threshold}
+	for _, card := range c.Cards {
+		f.Cards = append(f.Cards, card.String())
+	}
+	body, err := toml.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("write charter: %w", err)
+	}
+	head := fmt.Sprintf("# Charter of the federation %q. Every member uses the same file;\n# compare the federation ID with the others: %s\n\n", c.Name, c.ID())
+	return append([]byte(head), body...), nil
+}
+
+// tomlError names line and key, which the library keeps out of Error().
+func tomlError(err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		row, _ := strict.Errors[0].Position()
+		return fmt.Errorf("line %d: unknown key %v", row, strict.Errors[0].Key())
+	}
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		row, col := decode.Position()
+		return fmt.Errorf("line %d, column %d: %w", row, col, err)
+	}
+	return err
+}
