@@ -16,6 +16,8 @@ import (
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
+
+	"frostfed/bitcoin"
 )
 
 // BlockID names a block and where it stands. Height 0 is the genesis block.
@@ -39,12 +41,6 @@ type Output struct {
 	// must not be combined into one decision.
 	AsOf chainhash.Hash
 }
-
-// SatPerKWU is a fee rate in satoshis per 1000 weight units: 250 is 1 sat/vB.
-type SatPerKWU int64
-
-// MinRelay is the fee rate below which nodes of this decade may refuse to relay.
-const MinRelay SatPerKWU = 250
 
 // Capabilities says what a backend can do beyond following the best chain.
 // Everything above this package must be correct when all are false.
@@ -98,7 +94,7 @@ type Backend interface {
 
 	// FeeRate estimates what confirms within target blocks (1..1008).
 	// ErrNotFound means the node has no estimate yet.
-	FeeRate(ctx context.Context, target int) (SatPerKWU, error)
+	FeeRate(ctx context.Context, target int) (bitcoin.SatPerKWU, error)
 }
 
 // Notifier is a Backend that can tell when its tip changes.
