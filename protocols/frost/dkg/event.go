@@ -1,0 +1,139 @@
+package dkg
+
+import (
+	"fmt"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/protocols"
+)
+
+// Event is a decision of the machine: Broadcast, Progress, KeyGenerated,
+// KeyActive or Failed.
+type Event interface{ event() }
+
+// Broadcast asks for reliable broadcast of Payload under Topic. After a restart
+// it may be asked for again, always with the same bytes.
+type Broadcast struct {
+	Topic   string
+	Payload []byte
+}
+
+// Progress says how far a session is and for whom it waits.
+type Progress struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Phase      Phase
+	Have, Need int                // what the phase collects, one per member
+	Waiting    []protocols.NodeID // members it still needs, in order of the members
+}
+
+// KeyGenerated says that the key exists: every member signed for it and this
+// member holds the recovery data. Nobody may pay to it yet, because this member
+// does not know that others hold the recovery data too.
+type KeyGenerated struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Attempt    uint32
+	Label      string
+	T          int
+	ThreshPK   [33]byte
+}
+
+// KeyActive says that the key may be used: n-f members, this one included,
+// acknowledged that they hold the recovery data. It is emitted again after
+// every restart, since the secret share is never stored.
+type KeyActive struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Attempt    uint32
+	Label      string
+	T          int
+	ThreshPK   [33]byte   // compressed, plain, Taproot-tweaked with no script path
+	PubShares  [][33]byte // by member
+	Acks       int        // members that acknowledged so far
+
+	// SecShare is this member's secret share. The receiver owns and wipes it.
+	SecShare *chilldkg.SecShare
+}
+
+// Failed says that a session will not be continued here. Culprits are members
+// shown to have broken the protocol, in order; it is empty if nobody is to
+// blame. A session that failed after this member signed still becomes a key if
+// somebody presents a complete certificate.
+type Failed struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Attempt    uint32
+	Reason     Reason
+	Culprits   []protocols.NodeID
+}
+
+func (Broadcast) event()    {}
+func (Progress) event()     {}
+func (KeyGenerated) event() {}
+func (KeyActive) event()    {}
+func (Failed) event()       {}
+
+// Phase is how far a session is.
+type Phase uint8
+
+// The phases of a session, in order.
+const (
+	PhaseSharing       Phase = 1 // collecting first messages
+	PhaseChecking      Phase = 2 // all here, being checked
+	PhaseCertifying    Phase = 3 // signed; collecting certificate signatures
+	PhaseAcknowledging Phase = 4 // key generated; collecting acknowledgements
+	PhaseActive        Phase = 5 // n-f acknowledgements: the key may be used
+	PhaseComplete      Phase = 6 // all n acknowledgements
+	PhaseFailed        Phase = 7 // will not be continued
+)
+
+var phaseNames = [...]string{
+	PhaseSharing: "sharing", PhaseChecking: "checking", PhaseCertifying: "certifying",
+	PhaseAcknowledging: "acknowledging", PhaseActive: "active", PhaseComplete: "complete",
+	PhaseFailed: "failed",
+}
+
+// String returns the phase as one word.
+func (p Phase) String() string { return name(phaseNames[:], int(p)) }
+
+// Reason is why a session failed.
+type Reason uint8
+
+// The reasons for which sessions fail.
+const (
+	ReasonBadFirstMessage Reason = 1 // malformed, or a proof in it is wrong
+	ReasonBadShare        Reason = 2 // the culprit's share for us does not fit its commitment: suspicion
+	ReasonBadSignature    Reason = 3 // a wrong certificate signature
+	ReasonAbandoned       Reason = 4 // given up by the operator
+	ReasonBusy            Reason = 5 // refused: MaxOpen sessions are open
+	ReasonInvalid         Reason = 6 // refused: the ceremony's parameters are out of range
+	ReasonLocal           Reason = 7 // this member's own trouble, e.g. its broadcast was replaced
+)
+
+var reasonNames = [...]string{
+	ReasonBadFirstMessage: "bad first message", ReasonBadShare: "bad share",
+	ReasonBadSignature: "bad certificate signature", ReasonAbandoned: "abandoned",
+	ReasonBusy: "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
+}
+
+// String returns the reason in words.
+func (r Reason) String() string { return name(reasonNames[:], int(r)) }
+
+func name(names []string, i int) string {
+	if i < len(names) && names[i] != "" {
+		return names[i]
+	}
+	return fmt.Sprintf("unknown (%d)", i)
+}
+
+// Kinds of faults this package reports.
+const (
+	FaultMalformed    = "malformed"           // bytes no correct member sends
+	FaultStranger     = "stranger"            // sender is not a member
+	FaultFirstMessage = "bad_first_message"   // convicted by every honest member alike
+	FaultShare        = "bad_share"           // suspicion: only the receiver can see it
+	FaultCertSig      = "bad_certificate_sig" // wrong signature, sent point to point
+	FaultAck          = "bad_acknowledgement" // wrong signature on recovery data
+	FaultRecovery     = "bad_recovery_data"   // recovery data that does not fit
+)

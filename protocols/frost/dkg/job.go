@@ -1,0 +1,173 @@
+package dkg
+
+import (
+	"errors"
+	"io"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/protocols"
+)
+
+// The slow parts, as jobs. All cryptography of the package is in this file.
+// Each job closes over what it needs: public bytes, the function that fetches
+// the host secret, and randomness drawn when the job was made, so that the
+// machine stays deterministic.
+
+// prepared is the result of a jobPrepare.
+type prepared struct {
+	m1  []byte
+	err error
+}
+
+// checked is the result of a jobCheck: a choice to sign, or a reason not to.
+type checked struct {
+	choice   *choice
+	reason   Reason
+	culprits []int
+}
+
+// finished is the result of a jobFinish.
+type finished struct {
+	recovery []byte
+	source   int // member whose word the recovery data was; self if our own
+	key      *chilldkg.Output
+	ack      [sigSize]byte // zero if the key was stored before
+	culprits []int         // members whose certificate signature is wrong
+	err      error
+}
+
+func (m *Machine) start(s *session, kind string, run func() any, e *effects) {
+	s.working = true
+	e.Work = append(e.Work, protocols.Job{ID: kind + s.id.String(), Run: run})
+}
+
+// random draws 32 bytes. A broken source is as bad as any other local trouble:
+// the session fails here.
+func (m *Machine) random() (r [32]byte, err error) {
+	_, err = io.ReadFull(m.cfg.Rand, r[:])
+	return r, err
+}
+
+// startPrepare makes the own first message, from randomness that no other
+// session has used: the proof of possession does not bind the session.
+func (m *Machine) startPrepare(now protocols.Time, s *session, e *effects) {
+	seed, err := m.random()
+	if err != nil {
+		m.fail(now, s, ReasonLocal, nil, e)
+		return
+	}
+	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
+	m.start(s, jobPrepare, func() any {
+		host := secret()
+		defer clear(host[:])
+		defer clear(seed[:])
+		m1, err := chilldkg.Deal(host[:], params, id, seed[:])
+		return prepared{m1: m1, err: err}
+	}, e)
+}
+
+func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
+	aux, err := m.random()
+	if err != nil {
+		m.fail(now, s, ReasonLocal, nil, e)
+		return
+	}
+	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
+	m1, own := append([][]byte(nil), s.m1...), s.own
+	m.start(s, jobCheck, func() any {
+		host := secret()
+		defer clear(host[:])
+		return check(host[:], params, id, m1, own, aux[:])
+	}, e)
+}
+
+// check judges the first messages of all members. All honest members call it
+// with the same messages and convict the same culprits, all of them at once;
+// only a bad share is seen by its receiver alone.
+func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m1 [][]byte, own, aux []byte) checked {
+	dealings := make([]*chilldkg.Dealing, len(m1))
+	var culprits []int
+	for i := range m1 {
+		var err error
+		if dealings[i], err = chilldkg.OpenDealing(params, id, i, m1[i]); err != nil {
+			culprits = append(culprits, i)
+		}
+	}
+	if culprits != nil {
+		return checked{reason: ReasonBadFirstMessage, culprits: culprits}
+	}
+	round, err := chilldkg.Combine(dealings)
+	if err != nil {
+		return refused(err)
+	}
+	state, sig, err := round.Step2(host, own, aux)
+	if err != nil {
+		return refused(err)
+	}
+	// The share waits for the certificate; it is computed again then, by the one
+	// path that also serves restarts and late members.
+	state.Wipe()
+	return checked{choice: &choice{sign: true, eqInput: round.EqInput(), sig: [sigSize]byte(sig)}}
+}
+
+func refused(err error) checked {
+	var faulty *chilldkg.FaultyParticipantError
+	var shares *chilldkg.BadSharesError
+	switch {
+	case errors.As(err, &faulty):
+		return checked{reason: ReasonBadFirstMessage, culprits: []int{faulty.Participant}}
+	case errors.As(err, &shares):
+		return checked{reason: ReasonBadShare, culprits: shares.Dealers}
+	}
+	return checked{reason: ReasonLocal}
+}
+
+// startFinish judges recovery data and derives the key from it. The data comes
+// from our own certificate or disk, or from member source.
+func (m *Machine) startFinish(now protocols.Time, s *session, data []byte, source int, e *effects) {
+	var aux [32]byte
+	sign := s.recovery == nil
+	if sign {
+		var err error
+		if aux, err = m.random(); err != nil {
+			m.fail(now, s, ReasonLocal, nil, e)
+			return
+		}
+	}
+	secret, params := m.cfg.HostSecret, s.params
+	m.start(s, jobFinish, func() any {
+		host := secret()
+		defer clear(host[:])
+		r := finish(host[:], params, data)
+		r.recovery, r.source = data, source
+		if sign && r.err == nil {
+			r.ack, r.err = chilldkg.RecoveryAckSign(host[:], params, data, aux[:])
+		}
+		return r
+	}, e)
+}
+
+// errOtherSession reports a valid certificate of other members or another t.
+var errOtherSession = errors.New("recovery data of another session")
+
+func finish(host []byte, params *chilldkg.SessionParams, data []byte) finished {
+	key, of, err := chilldkg.Recover(host, data)
+	if err == nil && of.Hash() != params.Hash() {
+		err = errOtherSession
+	}
+	if err == nil {
+		return finished{key: key}
+	}
+	r := finished{err: err}
+	eqInput, cert := splitRecovery(data, params.N())
+	for i := range params.N() {
+		if chilldkg.VerifyCertSig(params, i, eqInput, cert[sigSize*i:sigSize*(i+1)]) != nil {
+			r.culprits = append(r.culprits, i)
+		}
+	}
+	return r
+}
+
+func verifyAck(params *chilldkg.SessionParams, i int, recovery, sig []byte) bool {
+	return chilldkg.RecoveryAckVerify(params, i, recovery, sig) == nil
+}

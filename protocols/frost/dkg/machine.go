@@ -1,0 +1,343 @@
+package dkg
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/protocols"
+)
+
+// Limits on what is held. The first two stop a member that proposes or
+// broadcasts without end; both are far above what a federation needs.
+const (
+	// MaxOpen is how many sessions may be open at once. A further Start is
+	// refused with ReasonBusy.
+	MaxOpen = 4
+	// maxEarly is how many first messages of sessions not yet started are kept
+	// per sender; the oldest is dropped, so a sender can only displace its own.
+	maxEarly = MaxOpen
+	// maxFailed is how many failed sessions are kept for the operator; the
+	// oldest is forgotten.
+	maxFailed = 32
+)
+
+// Member is one participant. Its place in Config.Members is its index.
+type Member struct {
+	ID      protocols.NodeID
+	HostKey [33]byte // compressed public key
+}
+
+// Config is what a machine needs to know. All fields are required.
+type Config struct {
+	Self    protocols.NodeID
+	Members []Member // in the order all members agreed on
+	// HostSecret returns a copy of the 32-byte secret of the own host key; the
+	// machine wipes each copy. It is called from jobs too.
+	HostSecret func() [32]byte
+	Rand       io.Reader
+}
+
+// ErrConfig reports a Config that no session can be run with.
+var ErrConfig = errors.New("invalid dkg config")
+
+// Machine runs key generation sessions for one member.
+type Machine struct {
+	cfg      Config
+	self     int
+	index    map[protocols.NodeID]int
+	hostKeys [][]byte
+
+	sessions map[SessionID]*session
+	early    [][]early // by sender, oldest first
+	order    uint64    // next order of starting or arriving
+}
+
+// early is a first message that was delivered before its session was started.
+type early struct {
+	session SessionID
+	order   uint64
+	payload []byte // empty: of a size no session has
+}
+
+// effects is short for what every entry point returns.
+type effects = protocols.Effects[Event]
+
+// New returns a machine without sessions. It returns an error wrapping
+// ErrConfig if the members cannot form a session or the own secret is not
+// theirs.
+func New(cfg Config) (*Machine, error) {
+	if cfg.HostSecret == nil || cfg.Rand == nil {
+		return nil, fmt.Errorf("%w: HostSecret and Rand are required", ErrConfig)
+	}
+	m := &Machine{
+		cfg:      cfg,
+		self:     -1,
+		index:    make(map[protocols.NodeID]int, len(cfg.Members)),
+		sessions: make(map[SessionID]*session),
+		early:    make([][]early, len(cfg.Members)),
+	}
+	m.cfg.Members = append([]Member(nil), cfg.Members...)
+	for i, member := range m.cfg.Members {
+		if _, dup := m.index[member.ID]; dup {
+			return nil, fmt.Errorf("%w: member %d is listed twice", ErrConfig, i)
+		}
+		m.index[member.ID] = i
+		m.hostKeys = append(m.hostKeys, m.cfg.Members[i].HostKey[:])
+		if member.ID == cfg.Self {
+			m.self = i
+		}
+	}
+	if m.self < 0 {
+		return nil, fmt.Errorf("%w: self is not a member", ErrConfig)
+	}
+	// t = 1 is valid for every n: this checks the count and the keys.
+	if _, err := chilldkg.NewSessionParams(m.hostKeys, 1); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	secret := cfg.HostSecret()
+	defer clear(secret[:])
+	if public, err := chilldkg.HostPubkeyGen(secret[:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	} else if public != m.cfg.Members[m.self].HostKey {
+		return nil, fmt.Errorf("%w: host secret does not belong to the own host key", ErrConfig)
+	}
+	return m, nil
+}
+
+// Start opens the session of ceremony c. Every member must start it; starting
+// it again has no effect. A session that was reported as Failed must not be
+// started again: the next attempt is another session.
+func (m *Machine) Start(now protocols.Time, c Ceremony) effects {
+	var e effects
+	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
+	if err != nil || len(c.Label) > MaxLabel {
+		e.Out = append(e.Out, Failed{CeremonyID: c.ID, Attempt: c.Attempt, Reason: ReasonInvalid})
+		return e
+	}
+	id := SessionID(params.SessionID(c.ID, c.Attempt))
+	if m.sessions[id] != nil {
+		return e
+	}
+	open := 0
+	for _, s := range m.sessions {
+		if s.open() {
+			open++
+		}
+	}
+	if open == MaxOpen {
+		e.Out = append(e.Out, Failed{SessionID: id, CeremonyID: c.ID, Attempt: c.Attempt, Reason: ReasonBusy})
+		return e
+	}
+	s := newSession(id, c, params)
+	s.order = m.nextOrder()
+	m.sessions[id] = s
+	e.Persist = append(e.Persist, put(sessionKey(id, partCeremony), encodeCeremony(c, s.order)))
+	m.takeEarly(s, &e)
+	m.advance(now, s, &e)
+	m.progress(now, s, &e)
+	return e
+}
+
+// takeEarly hands s the first messages that came before it was started.
+func (m *Machine) takeEarly(s *session, e *effects) {
+	for i := range m.early {
+		for k, held := range m.early[i] {
+			if held.session != s.id {
+				continue
+			}
+			m.early[i] = append(m.early[i][:k:k], m.early[i][k+1:]...)
+			e.Persist = append(e.Persist, del(earlyKey(i, s.id)))
+			m.takeM1(s, i, held.payload, e)
+			break
+		}
+	}
+}
+
+// Delivered takes a message that reliable broadcast delivered from sender.
+func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte) effects {
+	var e effects
+	i, ok := m.index[sender]
+	if !ok {
+		return fault(FaultStranger, sender, "broadcast by someone who is not a member")
+	}
+	id, ok := parseTopic(topic)
+	if !ok {
+		return fault(FaultMalformed, sender, "broadcast under an unknown topic")
+	}
+	s := m.sessions[id]
+	if s == nil {
+		m.holdEarly(i, id, payload, &e)
+		return e
+	}
+	if s.phase() != PhaseSharing || s.m1[i] != nil {
+		return e
+	}
+	m.takeM1(s, i, payload, &e)
+	m.advance(now, s, &e)
+	m.progress(now, s, &e)
+	return e
+}
+
+func (m *Machine) holdEarly(i int, id SessionID, payload []byte, e *effects) {
+	held := m.early[i]
+	for _, h := range held {
+		if h.session == id {
+			return
+		}
+	}
+	if len(held) == maxEarly {
+		e.Persist = append(e.Persist, del(earlyKey(i, held[0].session)))
+		held = held[1:]
+	}
+	if len(payload) > maxM1 {
+		payload = nil
+	}
+	h := early{session: id, order: m.nextOrder(), payload: append([]byte{}, payload...)}
+	m.early[i] = append(held[:len(held):len(held)], h)
+	e.Persist = append(e.Persist, put(earlyKey(i, id), encodeOrder(h.order), h.payload))
+}
+
+// takeM1 stores a delivered first message. A message of a wrong size is stored
+// as empty: every honest member delivered the same bytes and will convict the
+// sender when all messages are here.
+func (m *Machine) takeM1(s *session, i int, payload []byte, e *effects) {
+	if len(payload) != s.params.DealingSize() {
+		payload = nil
+	}
+	s.m1[i] = append([]byte{}, payload...)
+	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partM1, i)), s.m1[i]))
+}
+
+// Step takes a point-to-point message of a member.
+func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) effects {
+	i, ok := m.index[from]
+	if !ok || i == m.self {
+		return fault(FaultStranger, from, "message from someone who is not another member")
+	}
+	body, err := decode(msg)
+	if err != nil {
+		return fault(FaultMalformed, from, err.Error())
+	}
+	s := m.sessions[body.session]
+	if s == nil {
+		return effects{} // another attempt, or one long finished: stale, not wrong
+	}
+	switch body.kind {
+	case kindCertSig:
+		return m.stepCertSig(now, s, i, body.sig)
+	case kindAck:
+		return m.stepAck(now, s, i, body.sig)
+	case kindWant:
+		return m.stepWant(now, s, i, body.want)
+	default:
+		return m.stepRecovery(now, s, i, body.data)
+	}
+}
+
+// stepCertSig keeps a certificate signature until all are here. Members ahead
+// of us may send theirs before we have delivered every first message. Only the
+// first one counts: whether it is right is judged with all the others.
+func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSize]byte) effects {
+	var e effects
+	if !s.open() || s.certs[i] != nil {
+		return e
+	}
+	s.certs[i] = sig[:]
+	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partCert, i)), sig[:]))
+	m.advance(now, s, &e)
+	m.progress(now, s, &e)
+	return e
+}
+
+// stepAck checks an acknowledgement, or keeps it until it can be checked.
+func (m *Machine) stepAck(now protocols.Time, s *session, i int, sig [sigSize]byte) effects {
+	var e effects
+	switch {
+	case s.acks[i] != nil:
+	case s.recovery == nil:
+		s.earlyAcks[i] = sig[:]
+		s.retry.start(now)
+	default:
+		m.takeAck(s, i, sig[:], &e)
+		m.progress(now, s, &e)
+	}
+	return e
+}
+
+func (m *Machine) takeAck(s *session, i int, sig []byte, e *effects) {
+	if !verifyAck(s.params, i, s.recovery, sig) {
+		e.Faults = append(e.Faults, m.fault(FaultAck, i, "acknowledgement does not verify"))
+		return
+	}
+	s.acks[i] = sig
+	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partAck, i)), sig))
+	m.activate(s, e)
+}
+
+// Abandon gives up an open session, so that it no longer takes a place. A
+// session this member has signed for can still become a key.
+func (m *Machine) Abandon(now protocols.Time, id SessionID) effects {
+	var e effects
+	if s := m.sessions[id]; s != nil && s.open() {
+		m.fail(now, s, ReasonAbandoned, nil, &e)
+	}
+	return e
+}
+
+// Resync sends a peer that lost our messages what we had to say to it alone.
+func (m *Machine) Resync(_ protocols.Time, peer protocols.NodeID) effects {
+	var e effects
+	i, ok := m.index[peer]
+	if !ok || i == m.self {
+		return e
+	}
+	for _, s := range m.sorted() {
+		// In a complete session the peer holds the recovery data; should it lack
+		// our acknowledgement, it asks for it.
+		if s.phase() != PhaseComplete {
+			m.resend(s, i, &e)
+		}
+	}
+	return e
+}
+
+// resend sends member i our certificate signature, unless it has acknowledged,
+// and our acknowledgement.
+func (m *Machine) resend(s *session, i int, e *effects) {
+	if s.recovery != nil {
+		if s.acks[i] == nil {
+			_, cert := splitRecovery(s.recovery, s.n())
+			m.send(i, message{kind: kindCertSig, session: s.id, sig: [sigSize]byte(cert[sigSize*m.self:])}, e)
+		}
+		m.send(i, message{kind: kindAck, session: s.id, sig: [sigSize]byte(s.acks[m.self])}, e)
+	} else if s.signed() {
+		m.send(i, message{kind: kindCertSig, session: s.id, sig: s.choice.sig}, e)
+	}
+}
+
+func (m *Machine) sendAll(s *session, e *effects) {
+	for i := range m.cfg.Members {
+		if i != m.self {
+			m.resend(s, i, e)
+		}
+	}
+}
+
+func (m *Machine) send(i int, msg message, e *effects) {
+	e.Send = append(e.Send, protocols.Envelope{To: m.cfg.Members[i].ID, Protocol: protocols.DKG, Body: msg.encode()})
+}
+
+func (m *Machine) nextOrder() uint64 {
+	m.order++
+	return m.order
+}
+
+func (m *Machine) fault(kind string, i int, detail string) protocols.Fault {
+	return protocols.Fault{Culprit: m.cfg.Members[i].ID, Kind: kind, Detail: detail}
+}
+
+func fault(kind string, culprit protocols.NodeID, detail string) effects {
+	return effects{Faults: []protocols.Fault{{Culprit: culprit, Kind: kind, Detail: detail}}}
+}

@@ -1,0 +1,171 @@
+package dkg
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/protocols"
+)
+
+// Restore rebuilds a machine from its records and returns what it must do
+// again: broadcast, send, compute. Secret shares come back as KeyActive events
+// when the returned jobs are done. It returns an error wrapping ErrConfig, or
+// ErrRecords for records that this package did not write for these members.
+func Restore(cfg Config, records []protocols.Record) (*Machine, effects, error) {
+	var e effects
+	m, err := New(cfg)
+	if err != nil {
+		return nil, e, err
+	}
+	records = slices.Clone(records)
+	// "s/<id>/ceremony" sorts after other parts of a session, so it goes first.
+	slices.SortStableFunc(records, func(a, b protocols.Record) int {
+		return strings.Compare(rank(a.Key), rank(b.Key))
+	})
+	for _, r := range records {
+		if len(r.Value) == 0 || r.Value[0] != recordVersion || !m.load(r.Key, r.Value[1:]) {
+			return nil, effects{}, fmt.Errorf("%w: %q", ErrRecords, r.Key)
+		}
+	}
+	for i := range m.early {
+		slices.SortFunc(m.early[i], func(a, b early) int { return cmp.Compare(a.order, b.order) })
+	}
+	for _, s := range m.sorted() {
+		if err := m.consistent(s); err != nil {
+			return nil, effects{}, err
+		}
+		s.seen = s.phase()
+		m.resume(s, &e)
+	}
+	return m, e, nil
+}
+
+func rank(key string) string {
+	if strings.HasSuffix(key, "/"+partCeremony) {
+		return "0" + key
+	}
+	return "1" + key
+}
+
+// load takes one record and says whether it makes sense.
+func (m *Machine) load(key string, v []byte) bool {
+	n := len(m.cfg.Members)
+	if rest, ok := strings.CutPrefix(key, "e/"); ok {
+		member, hexID, _ := strings.Cut(rest, "/")
+		i, ok1 := parseIndex(member, n)
+		id, ok2 := parseID(hexID)
+		order, payload, ok3 := decodeEarly(v)
+		if !ok1 || !ok2 || !ok3 || len(m.early[i]) == maxEarly {
+			return false
+		}
+		m.early[i] = append(m.early[i], early{session: id, order: order, payload: payload})
+		m.order = max(m.order, order)
+		return true
+	}
+	rest, ok := strings.CutPrefix(key, "s/")
+	hexID, part, ok2 := strings.Cut(rest, "/")
+	id, ok3 := parseID(hexID)
+	if !ok || !ok2 || !ok3 {
+		return false
+	}
+	if part == partCeremony {
+		return m.loadCeremony(id, v)
+	}
+	s := m.sessions[id]
+	return s != nil && s.load(part, v)
+}
+
+func (m *Machine) loadCeremony(id SessionID, v []byte) bool {
+	c, order, ok := decodeCeremony(v)
+	if !ok || m.sessions[id] != nil {
+		return false
+	}
+	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
+	if err != nil || SessionID(params.SessionID(c.ID, c.Attempt)) != id {
+		return false
+	}
+	s := newSession(id, c, params)
+	s.order = order
+	m.order = max(m.order, order)
+	m.sessions[id] = s
+	return true
+}
+
+func (s *session) load(part string, v []byte) (ok bool) {
+	t, n := s.ceremony.T, s.n()
+	v = append([]byte{}, v...) // empty, unlike nil, means present
+	switch part {
+	case partOwn:
+		s.own = v
+		return len(v) == s.params.DealingSize()
+	case partChoice:
+		s.choice, ok = decodeChoice(v)
+		return ok
+	case partRecovery:
+		s.recovery = v
+		return len(v) == recoverySize(t, n)
+	case partFailure:
+		s.failure, ok = decodeFailure(v, n)
+		return ok
+	}
+	prefix, i, ok := parseMemberPart(part, n)
+	switch {
+	case !ok:
+		return false
+	case prefix == partM1:
+		s.m1[i] = v
+		return len(v) == 0 || len(v) == s.params.DealingSize()
+	case prefix == partCert:
+		s.certs[i] = v
+		return len(v) == sigSize
+	case prefix == partAck:
+		s.acks[i] = v
+		return len(v) == sigSize
+	}
+	return false
+}
+
+// consistent checks what the machine's writes guarantee across records.
+func (m *Machine) consistent(s *session) error {
+	stored := s.recovery != nil
+	if stored != (s.acks[m.self] != nil) || stored && s.failure != nil ||
+		!stored && count(s.acks) > 0 ||
+		s.signed() && len(s.choice.eqInput) != recoverySize(s.ceremony.T, s.n())-sigSize*s.n() ||
+		s.signed() && s.failure == nil && s.certs[m.self] == nil {
+		return fmt.Errorf("%w: session %s contradicts itself", ErrRecords, s.id)
+	}
+	return nil
+}
+
+// resume does again what a crash may have undone. Sends are repeated to all
+// members that may not have seen them: whether they did was never written down.
+func (m *Machine) resume(s *session, e *effects) {
+	if s.phase() != PhaseComplete {
+		m.sendAll(s, e)
+	}
+	switch {
+	case s.recovery != nil:
+		m.startFinish(0, s, s.recovery, m.self, e)
+	case s.phase() == PhaseSharing && s.own != nil:
+		e.Out = append(e.Out, m.broadcast(s))
+	}
+	m.advance(0, s, e)
+	m.progress(0, s, e)
+}
+
+func encodeOrder(order uint64) []byte {
+	var b cryptobyte.Builder
+	b.AddUint64(order)
+	return b.BytesOrPanic()
+}
+
+func decodeEarly(v []byte) (order uint64, payload []byte, ok bool) {
+	s := cryptobyte.String(v)
+	ok = s.ReadUint64(&order) && len(s) <= maxM1
+	return order, append([]byte{}, s...), ok
+}

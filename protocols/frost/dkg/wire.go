@@ -1,0 +1,92 @@
+package dkg
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"frostfed/protocols"
+)
+
+// Sizes in bytes, of ChillDKG draft 0.3.0 with the nonce proof added to the
+// first message. Points take 33, scalars 32, signatures 64.
+const (
+	pointSize = 33
+	sigSize   = 64
+
+	// maxM1 is the first message at t = n = MaxMembers. It bounds what is held
+	// for a member before the session, and with it t, is known.
+	maxM1 = pointSize*protocols.MaxMembers + sigSize + pointSize + 32*protocols.MaxMembers + sigSize
+	// maxRecovery is the recovery data at t = n = MaxMembers.
+	maxRecovery = 4 + pointSize*protocols.MaxMembers + 162*protocols.MaxMembers
+)
+
+// recoverySize: t, t summed commitments, n host keys, n encryption nonces, n
+// summed encrypted shares, n certificate signatures.
+func recoverySize(t, n int) int { return 4 + pointSize*t + (pointSize+pointSize+32+sigSize)*n }
+
+// nonceOfM1 is the encryption nonce within a first message of the right size.
+func nonceOfM1(m1 []byte, t int) []byte {
+	at := pointSize*t + sigSize
+	return m1[at : at+pointSize]
+}
+
+// nonceOfRecovery is member i's encryption nonce within recovery data of the
+// right size.
+func nonceOfRecovery(data []byte, t, n, i int) []byte {
+	at := 4 + pointSize*t + pointSize*n + pointSize*i
+	return data[at : at+pointSize]
+}
+
+// splitRecovery returns the part the certificate signs, and the certificate.
+func splitRecovery(data []byte, n int) (eqInput, cert []byte) {
+	at := len(data) - sigSize*n
+	return data[:at], data[at:]
+}
+
+// errMalformed reports bytes that no correct member sends.
+var errMalformed = errors.New("malformed message")
+
+func (m message) encode() []byte {
+	var b cryptobyte.Builder
+	b.AddUint8(m.kind)
+	b.AddBytes(m.session[:])
+	switch m.kind {
+	case kindCertSig, kindAck:
+		b.AddBytes(m.sig[:])
+	case kindWant:
+		b.AddUint8(byte(m.want))
+	case kindRecovery:
+		b.AddUint32(uint32(len(m.data)))
+		b.AddBytes(m.data)
+	}
+	return b.BytesOrPanic() // a Builder without a fixed size or children cannot fail
+}
+
+// decode parses one point-to-point message. It accepts exactly one encoding of
+// each message, so what decodes encodes to the same bytes. The data of a
+// RECOVERY aliases b.
+func decode(b []byte) (message, error) {
+	var m message
+	s := cryptobyte.String(b)
+	if !s.ReadUint8(&m.kind) || !s.CopyBytes(m.session[:]) {
+		return m, fmt.Errorf("%w: header", errMalformed)
+	}
+	ok := false
+	switch m.kind {
+	case kindCertSig, kindAck:
+		ok = s.CopyBytes(m.sig[:])
+	case kindWant:
+		var w uint8
+		ok = s.ReadUint8(&w) && (want(w) == wantCertificate || want(w) == wantAck)
+		m.want = want(w)
+	case kindRecovery:
+		var n uint32
+		ok = s.ReadUint32(&n) && n <= maxRecovery && s.ReadBytes(&m.data, int(n))
+	}
+	if !ok || !s.Empty() {
+		return message{}, fmt.Errorf("%w: kind %d", errMalformed, m.kind)
+	}
+	return m, nil
+}

@@ -1,0 +1,356 @@
+package sign
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"frostfed/crypto/bip445"
+	"frostfed/protocols"
+)
+
+type effects = protocols.Effects[Event]
+
+// Machine is signer and coordinator for one member, over any number of keys.
+type Machine struct {
+	cfg   Config
+	self  int
+	index map[protocols.NodeID]int
+	now   protocols.Time
+
+	keys  map[[32]byte]*key
+	hedge *key // the first key: its share is mixed into all nonces
+
+	issued []*issued // by coordinator: secret nonces
+	held   []*held   // by signer: public nonces
+	peers  []*peer
+
+	requests map[requestID]*request
+	order    []*request // the same, oldest first
+	refusals *fifo[string]
+	history  history
+
+	local []message  // to this member itself, handled before an input ends
+	dirty []*request // runs to advance before an input ends
+
+	jobs    map[string]func(*effects, any)
+	lastJob uint64
+}
+
+// peer is what is known about a member beside its nonces.
+type peer struct {
+	down        bool
+	outstanding int // sessions of ours that it has not answered: the measure of responsiveness
+	parked      []parked
+	notes       *fifo[note] // what it said of requests not approved here yet
+	busy        bool        // it was told NO(limit): announce later approvals to it
+}
+
+type parked struct {
+	msg signMsg
+	raw [32]byte
+}
+
+type note struct{ ready, done bool }
+
+// Bounds per peer. Each is what one hostile member can make us hold or do.
+const (
+	maxParked = 16 // SIGN for requests not validated yet: 80 KiB
+	maxNotes  = 64 // READY and DONE for requests not validated yet
+	maxServed = 4  // DONE sent in answer to one member for one request: 257 KiB each
+	// maxStrikes is how many sessions of one run a signer may spoil with a NO
+	// that is no fault (a restart, a full buffer) before it counts as silent.
+	maxStrikes = 3
+)
+
+// key is a Key, validated and decoded.
+type key struct {
+	id       [32]byte
+	t        int
+	group    *bip445.Group
+	plain    bip445.TweakCtx
+	signer   *bip445.Signer
+	secshare []byte
+	pubshare []byte
+	sets     map[string]*bip445.SignerSet
+}
+
+// maxSets bounds the cache of signer sets: 64 sets of 128 signers are about 2 MiB.
+const maxSets = 64
+
+// set returns the set of the given signers, ascending.
+func (k *key) set(ids []int) (*bip445.SignerSet, error) {
+	name := make([]byte, len(ids))
+	for i, id := range ids {
+		name[i] = byte(id)
+	}
+	if s := k.sets[string(name)]; s != nil {
+		return s, nil
+	}
+	s, err := k.group.SignerSet(ids)
+	if err != nil {
+		return nil, err
+	}
+	if len(k.sets) >= maxSets {
+		clear(k.sets)
+	}
+	k.sets[string(name)] = s
+	return s, nil
+}
+
+// New returns a machine without keys or requests. Errors wrap ErrConfig.
+func New(cfg Config) (*Machine, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.Members = slices.Clone(cfg.Members)
+	m := &Machine{
+		cfg:      cfg,
+		index:    make(map[protocols.NodeID]int),
+		keys:     make(map[[32]byte]*key),
+		requests: make(map[requestID]*request),
+		refusals: newFIFO[string](cfg.Requests),
+		history:  newHistory(cfg.History),
+		jobs:     make(map[string]func(*effects, any)),
+	}
+	for i, id := range cfg.Members {
+		m.index[id] = i
+		m.issued = append(m.issued, &issued{next: 1, secrets: make(map[uint64]*bip445.SecNonce)})
+		m.held = append(m.held, new(held))
+		m.peers = append(m.peers, &peer{notes: newFIFO[note](maxNotes)})
+	}
+	m.self = m.index[cfg.Self]
+	return m, nil
+}
+
+func (m *Machine) n() int { return len(m.cfg.Members) }
+
+// input runs one input to its end: what a message to oneself causes, and what a
+// run can do now, happens before it returns.
+func (m *Machine) input(now protocols.Time, f func(*effects)) effects {
+	var fx effects
+	m.now = max(m.now, now)
+	f(&fx)
+	for {
+		switch {
+		case len(m.local) > 0:
+			msg := m.local[0]
+			m.local = m.local[1:]
+			m.handle(&fx, m.self, msg, msg.encode())
+		case len(m.dirty) > 0:
+			r := m.dirty[0]
+			m.dirty = m.dirty[1:]
+			r.dirty = false
+			m.advance(&fx, r)
+		default:
+			return fx
+		}
+	}
+}
+
+// AddKey makes a key usable, and with the first one hands out nonce pools. It
+// must come before Approve names the key. A key added twice stays as it was; one
+// that is inconsistent is reported as KeyRejected and not added.
+func (m *Machine) AddKey(now protocols.Time, k Key) protocols.Effects[Event] {
+	return m.input(now, func(fx *effects) {
+		if m.keys[k.ID] != nil {
+			return
+		}
+		added, err := m.newKey(k)
+		if err != nil {
+			fx.Out = append(fx.Out, KeyRejected{Key: k.ID, Err: err})
+			return
+		}
+		m.keys[k.ID] = added
+		if m.hedge != nil {
+			return
+		}
+		m.hedge = added
+		for to := range m.peers {
+			m.fill(fx, to)
+		}
+	})
+}
+
+func (m *Machine) newKey(k Key) (*key, error) {
+	if len(k.PubShares) != m.n() {
+		return nil, fmt.Errorf("add key: %d public shares for %d members", len(k.PubShares), m.n())
+	}
+	info := bip445.ThresholdInfo{T: k.T, ThreshPK: k.ThreshPK}
+	for i := range k.PubShares {
+		info.PubShares = append(info.PubShares, k.PubShares[i][:])
+	}
+	group, err := bip445.NewGroup(info)
+	if err != nil {
+		return nil, fmt.Errorf("add key: %w", err)
+	}
+	signer, err := bip445.NewSigner(m.self, k.SecShare)
+	if err != nil {
+		return nil, fmt.Errorf("add key: %w", err)
+	}
+	if signer.PubShare() != k.PubShares[m.self] {
+		signer.Wipe()
+		return nil, errForeignShare
+	}
+	return &key{
+		id: k.ID, t: k.T, group: group, plain: group.TweakCtx(), signer: signer,
+		secshare: slices.Clone(k.SecShare), pubshare: slices.Clone(k.PubShares[m.self][:]),
+		sets: make(map[string]*bip445.SignerSet),
+	}, nil
+}
+
+var errForeignShare = errors.New("add key: secret share does not fit this member's public share")
+
+// Step handles a message from a peer.
+func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) protocols.Effects[Event] {
+	return m.input(now, func(fx *effects) {
+		i, member := m.index[from]
+		if !member || i == m.self {
+			fx.Faults = append(fx.Faults, protocols.Fault{Culprit: from, Kind: FaultStranger, Detail: "sender is no other member"})
+			return
+		}
+		decoded, err := decode(msg)
+		if err != nil {
+			m.fault(fx, i, FaultMalformed, err.Error(), nil)
+			return
+		}
+		m.handle(fx, i, decoded, msg)
+	})
+}
+
+func (m *Machine) handle(fx *effects, from int, msg message, raw []byte) {
+	switch msg := msg.(type) {
+	case nonces:
+		m.absorb(fx, from, msg)
+		m.markStarved()
+	case signMsg:
+		m.onSign(fx, from, msg, sha(raw))
+	case psigMsg:
+		m.onPSig(fx, from, msg, raw)
+	case noMsg:
+		m.onNo(fx, from, msg)
+	case needMsg:
+		m.onNeed(fx, from, msg)
+	case readyMsg:
+		m.onReady(fx, from, msg)
+	case doneMsg:
+		m.onDone(fx, from, msg)
+	}
+}
+
+// Tick starts the runs and sessions that are due.
+func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
+	return m.input(now, func(fx *effects) {
+		for _, r := range m.order {
+			if r.run == nil && m.startAt(r) <= m.now {
+				m.coordinate(r)
+			}
+			if r.run != nil && m.impatientAt(r) <= m.now {
+				m.mark(r)
+			}
+		}
+	})
+}
+
+// Deadline is when Tick wants to be called.
+func (m *Machine) Deadline() protocols.Time {
+	at := protocols.Never
+	for _, r := range m.order {
+		if r.run == nil {
+			at = min(at, m.startAt(r))
+		} else if d := m.impatientAt(r); d > m.now {
+			at = min(at, d) // one that is past has done what it could
+		}
+	}
+	return at
+}
+
+// Done brings the result of a Job.
+func (m *Machine) Done(now protocols.Time, jobID string, result any) protocols.Effects[Event] {
+	return m.input(now, func(fx *effects) {
+		if then := m.jobs[jobID]; then != nil {
+			delete(m.jobs, jobID)
+			then(fx, result)
+		}
+	})
+}
+
+// PeerUp hints that a member is reachable: it is chosen first.
+func (m *Machine) PeerUp(now protocols.Time, peer protocols.NodeID) protocols.Effects[Event] {
+	return m.hint(now, peer, false)
+}
+
+// PeerDown hints that a member is not reachable: it is chosen last, sessions
+// that wait for it are not waited for, and no turn to coordinate is kept for it.
+func (m *Machine) PeerDown(now protocols.Time, peer protocols.NodeID) protocols.Effects[Event] {
+	return m.hint(now, peer, true)
+}
+
+func (m *Machine) hint(now protocols.Time, peer protocols.NodeID, down bool) effects {
+	return m.input(now, func(*effects) {
+		i, member := m.index[peer]
+		if !member || i == m.self || m.peers[i].down == down {
+			return
+		}
+		m.peers[i].down = down
+		for _, r := range m.order {
+			m.mark(r)
+		}
+	})
+}
+
+// work runs a pure function: here if cost, in units of about 0.1 ms, is small,
+// else as a Job of the driver. then gets the result as part of an input.
+func (m *Machine) work(fx *effects, cost int, run func() any, then func(*effects, any)) {
+	const inline = 64
+	if cost <= inline {
+		then(fx, run())
+		return
+	}
+	m.lastJob++
+	id := strconv.FormatUint(m.lastJob, 10)
+	m.jobs[id] = then
+	fx.Work = append(fx.Work, protocols.Job{ID: id, Run: run})
+}
+
+func (m *Machine) send(fx *effects, to int, msg message) {
+	if to == m.self {
+		m.local = append(m.local, msg)
+		return
+	}
+	m.sendRaw(fx, to, msg.encode())
+}
+
+func (m *Machine) sendRaw(fx *effects, to int, body []byte) {
+	fx.Send = append(fx.Send, protocols.Envelope{To: m.cfg.Members[to], Protocol: protocols.Sign, Body: body})
+}
+
+func (m *Machine) fault(fx *effects, culprit int, kind, detail string, proof []byte) {
+	fx.Faults = append(fx.Faults, protocols.Fault{Culprit: m.cfg.Members[culprit], Kind: kind, Detail: detail, Proof: proof})
+}
+
+// mark queues a run to be advanced.
+func (m *Machine) mark(r *request) {
+	if !r.dirty {
+		r.dirty = true
+		m.dirty = append(m.dirty, r)
+	}
+}
+
+// markStarved queues the runs that wait for nonces.
+func (m *Machine) markStarved() {
+	for _, r := range m.order {
+		if r.run != nil && r.run.starved {
+			m.mark(r)
+		}
+	}
+}
+
+func (m *Machine) names(indices []int) []protocols.NodeID {
+	out := make([]protocols.NodeID, len(indices))
+	for i, j := range indices {
+		out[i] = m.cfg.Members[j]
+	}
+	return out
+}
