@@ -159,10 +159,10 @@ type Failed struct {
 
 // Reasons of Failed.
 const (
-	ReasonRefused      = "refused"        // too many members refuse, or misbehaved
-	ReasonInconsistent = "inconsistent"   // members computed other items for this request, or shares do not fit the key
-	ReasonUnknownKey   = "unknown_key"    // Approve named a key never added
-	ReasonInvalid      = "invalid_items"  // no items, too many, or tweaks that fit no key
+	ReasonRefused      = "refused"       // too many members refuse, or misbehaved
+	ReasonInconsistent = "inconsistent"  // members computed other items for this request, or shares do not fit the key
+	ReasonUnknownKey   = "unknown_key"   // Approve named a key never added
+	ReasonInvalid      = "invalid_items" // no items, too many, or tweaks that fit no key
 	ReasonBusy         = "too_many_requests"
 )
 

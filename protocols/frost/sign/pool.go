@@ -20,8 +20,8 @@ import (
 type issued struct {
 	next    uint64 // index of the next pair; the first is 1
 	secrets map[uint64]*bip445.SecNonce
-	live    []uint64      // keys of secrets, ascending
-	evicted uint64        // pairs up to here may have been dropped unused
+	live    []uint64       // keys of secrets, ascending
+	evicted uint64         // pairs up to here may have been dropped unused
 	making  int            // pairs that a Job is computing
 	force   protocols.Time // earliest time of the next eviction at the coordinator's wish
 }
@@ -242,7 +242,7 @@ func (m *Machine) absorb(fx *effects, from int, n nonces) {
 		pub, err := bip445.ParsePubNonce(p.pubnonce[:])
 		if err != nil {
 			m.fault(fx, from, FaultBadNonce, "public nonce does not decode", nil)
-			m.condemn(fx, from)
+			m.condemn(from)
 			return
 		}
 		h.pairs = append(h.pairs, heldPair{p.index, pub})

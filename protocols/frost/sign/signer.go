@@ -12,7 +12,7 @@ import (
 type answer struct {
 	session  sessionID
 	raw      [32]byte // hash of the SIGN
-	reply    []byte   // the PSIG; nil while it is being computed, or after a NO
+	reply    []byte   // the PSIG or NO; nil while it is being computed
 	sessions int      // counted over restarts of the coordinator
 }
 
@@ -44,6 +44,12 @@ func (m *Machine) onSign(fx *effects, from int, msg signMsg, raw [32]byte) {
 			return
 		}
 	}
+	// What this member's own validation refused needs no look at the handles.
+	if code, refused := m.refusals.get(msg.request); refused {
+		m.burn(from, msg)
+		m.refuse(fx, from, msg, noPolicy, code)
+		return
+	}
 	// 2. The handles are of this process, unused, and this coordinator's.
 	if msg.epoch != m.cfg.Epoch {
 		m.refuse(fx, from, msg, noStale, "")
@@ -57,13 +63,8 @@ func (m *Machine) onSign(fx *effects, from int, msg signMsg, raw [32]byte) {
 		m.refuse(fx, from, msg, noStale, "")
 		return
 	}
-	// 4. This member's own validation. Until it has spoken, the session waits:
-	// a coordinator loses nothing by a slow validator, it goes on with others.
-	if code, refused := m.refusals.get(msg.request); refused {
-		m.burn(from, msg)
-		m.refuse(fx, from, msg, noPolicy, code)
-		return
-	}
+	// 4. Until this member's own validation has spoken, the session waits: a
+	// coordinator loses nothing by a slow validator, it goes on with others.
 	if r == nil {
 		m.park(fx, from, msg, raw)
 		return
@@ -84,7 +85,7 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 		if fault != "" {
 			m.fault(fx, from, fault, detail, nil)
 		}
-		m.refuse(fx, from, msg, why, "")
+		a.reply = m.refuse(fx, from, msg, why, "").encode()
 	}
 	// A coordinator needs one session per lot and loses at most n-t, plus those
 	// spoiled by restarts. Beyond that it only burns nonces and time.
@@ -123,7 +124,7 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 	// 6. Take the pairs. They are this closure's alone now.
 	secrets, ok := m.issued[from].take(msg.slots)
 	if !ok {
-		m.refuse(fx, from, msg, noStale, "")
+		refuse(noStale, "", "")
 		return
 	}
 	// 7. Sign each item; BIP 445 Sign verifies its own result.
@@ -148,7 +149,7 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 		case m.requests[r.id] != r:
 			return // finished or cancelled meanwhile
 		case !ok:
-			m.refuse(fx, from, msg, noInvalid, "")
+			refuse(noInvalid, "", "")
 			return
 		}
 		// 9. The approval is durable (Approve's contract); nothing else needs to
@@ -174,9 +175,11 @@ func (m *Machine) reply(fx *effects, to int, body []byte) {
 
 // refuse answers a SIGN with NO. Its handles are gone by now, so the pool may
 // need a refill; it goes out first, for the coordinator to use next.
-func (m *Machine) refuse(fx *effects, to int, msg signMsg, why reason, code string) {
+func (m *Machine) refuse(fx *effects, to int, msg signMsg, why reason, code string) noMsg {
 	m.topUp(fx, to)
-	m.send(fx, to, noMsg{request: msg.request, session: msg.session, reason: why, epoch: m.cfg.Epoch, code: code})
+	no := noMsg{request: msg.request, session: msg.session, reason: why, epoch: m.cfg.Epoch, code: code}
+	m.send(fx, to, no)
+	return no
 }
 
 // burn drops the pairs a SIGN names without using them. The coordinator has

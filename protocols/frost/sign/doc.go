@@ -1,0 +1,113 @@
+// Package sign makes BIP 340 signatures with t of n members: FROST (BIP 445) with
+// ROAST's coordination. It knows nothing of Bitcoin: it signs 32-byte messages
+// under tweaked keys that its own member computed and approved.
+//
+// # Model
+//
+// n members, the network asynchronous, channels authenticated and, with the
+// machine for acknowledged messages below, reliable between living members. A
+// signature needs t members that approve. Unforgeability holds against fewer
+// than t, whoever coordinates: a coordinator chooses only who signs and which
+// aggregate nonce, and can waste nonces, not gain by them. Liveness needs t
+// members that approve and answer, one of which coordinates at some time; at most
+// n-t others may be silent or lie.
+//
+// # A signature
+//
+// Every signer keeps a pool of public nonces with every possible coordinator. A
+// pair of nonces is named by its handle (epoch, index), can be used by that
+// coordinator only, and once. With the pools filled, a signature is one round
+// trip:
+//
+//	signer                     coordinator                 others
+//	  |--- NONCES -------------->|   ahead of time           |
+//	  |                          |                           |
+//	  Approve                    Approve                     Approve
+//	  |--- READY --------------->|   a hint                  |
+//	  |<-- SIGN (T, aggnonces) --|                           |
+//	  |--- PSIG (+ NONCES) ----->|   t of them               |
+//	  |<-- DONE (signatures) ----|-------------------------->|
+//	  Signed                     Signed                      Signed
+//
+// Items of a request are signed in lots of up to 64, one session per lot and one
+// pair per item. Items do not travel: each member uses its own, and refuses a
+// session whose digest of them differs.
+//
+// # Messages
+//
+//	NONCES  signer -> coordinator   fresh pairs for the pool between the two
+//	SIGN    coordinator -> signer   a session: lot, T, aggregate nonces, the signer's handles
+//	PSIG    signer -> coordinator   partial signatures, and a refill
+//	NO      signer -> coordinator   this session is not answered, and why
+//	NEED    coordinator -> signer   fill the pool now
+//	READY   signer -> coordinator   I approve this request; what became of it?
+//	DONE    anyone -> anyone        the finished signatures, verified by each receiver
+//
+// # The coordinator
+//
+// Members coordinate in the order of a hash over request and member. The r-th
+// begins r*Delta after its own approval, unless the signatures came first; those
+// known to be away have no turn. Concurrent coordinators are safe, as FROST3 is
+// under concurrent sessions and pools are disjoint. A coordinator keeps a seat per
+// member:
+//
+//	                 SIGN                    PSIG
+//	  idle --------------------> pending --------------> idle (unproved)
+//	   ^                           |                        | chosen again, or
+//	   |        NO(stale)          |                        | the sum is wrong
+//	   +---------------------------+                        v
+//	   ^    NO(policy) -> gone     |                     proving
+//	   |     READY: gone -> idle   |                      |    \
+//	   +---------------------------|----------------------+     bad
+//	                               | more than maxStrikes NO
+//	                               v
+//	                             silent
+//
+// While t seats are idle with enough nonces, a session is started with exactly t
+// of them (ROAST, section 4.2). A session that does not complete has a signer
+// that never becomes idle again, and each is pending in one session, so at most
+// n-t sessions of a run are lost, and n-t+1 started per request of one lot. Each NO
+// for a restart can spoil one more, at most maxStrikes per signer. The bound needs
+// partial signatures to be verified before a signer is asked again; otherwise only
+// the aggregate is verified. One thing is not in the paper: beside a session that
+// may still complete, the next one starts only after Patience. It delays a retry;
+// it times nobody out.
+//
+// A run fails when more than n-t members refuse or misbehaved. Silence is never
+// counted.
+//
+// # The signer
+//
+// On SIGN, in this order: answer a repeated session with the same bytes, and a
+// changed one with a fault; check the handles; wait for, or apply, its member's own
+// validation; check T, the lot, the digest and the aggregate nonces; take the
+// pairs; sign, each result verified by BIP 445's rule; send. The pairs named in a
+// SIGN are gone from the pool whatever the answer is.
+//
+// # What is durable
+//
+// Finished signatures, so that a member that was away is served and nothing is
+// signed again. Nothing else. Secret nonces live in memory only and have no
+// encoder: a process that crashed, or was restored from a backup, has a new epoch
+// and answers old handles with NO(stale). Partial signatures need not be durable
+// for the same reason: the pair that made one cannot make another. Approvals must
+// be durable before Approve is called; the composer does that.
+//
+// # Not guaranteed
+//
+//   - A clone of a running memory (a VM snapshot, a forked migration) has the same
+//     nonces. Two epochs of one member alive are reported (FaultOldEpoch), which
+//     may be too late.
+//   - A lying coordinator wastes one pool and its turn, Delta long; nobody can
+//     prove that it lied about an aggregate nonce.
+//   - Faults convince this member only: partial signatures are not signed. That one
+//     is invalid can be checked by anyone; whose it is, rests on the channel.
+//   - Messages are not secret from members, and a member that approves learns who
+//     else does.
+//   - The order of coordinators can be biased by whoever chooses the request.
+//
+// # Sources
+//
+// BIP 445 draft 0.12.1 (FROST3). Ruffing, Ronge, Jin, Schneider-Bensch, Schröder:
+// ROAST: Robust Asynchronous Schnorr Threshold Signatures, CCS 2022, section 4.
+package sign
