@@ -55,19 +55,3 @@ func DoubleMulVartime(a, b Scalar, p Point) Point {
 	r.set = true
 	return r
 }
-
-// MultiMulVartime returns the sum of ks[i]*ps[i] over public data; O for none.
-// It panics if the lengths differ.
-func MultiMulVartime(ks []Scalar, ps []Point) Point {
-	if len(ks) != len(ps) {
-		panic("secp: numbers of scalars and points differ")
-	}
-	scalars, points := make([]*voi.Scalar, len(ks)), make([]*voi.Point, len(ps))
-	for i := range ks {
-		scalars[i], points[i] = &ks[i].v, ps[i].ref()
-	}
-	var r Point
-	r.v.MultiScalarMultVartime(scalars, points)
-	r.set = true
-	return r
-}
