@@ -28,6 +28,8 @@ func (h *Host) flush(ctx context.Context, l *link) {
 	for l.queued() > 0 {
 		select {
 		case <-ticker.C:
+		case <-h.stopped: // nobody writes any more
+			return
 		case <-ctx.Done():
 			return
 		}

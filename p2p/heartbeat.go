@@ -87,6 +87,7 @@ func (h *Host) beat(ctx context.Context, l *link, out *outbound, seq uint64) err
 	h.alive(l)
 	l.mu.Lock()
 	l.rtt = time.Since(start)
+	l.lastError = ""
 	news := status == statusCloned && !l.cloned
 	l.cloned = status == statusCloned
 	l.mu.Unlock()

@@ -90,6 +90,7 @@ type Host struct {
 	timing  timing
 	closing atomic.Bool // Send refuses from now on
 	cancel  context.CancelFunc
+	stopped <-chan struct{} // our goroutines are told to end
 
 	closeOnce sync.Once
 	closeErr  error
@@ -158,6 +159,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 // opened, then listens, then starts the goroutines.
 func (h *Host) start(ctx context.Context, cfg Config, addrs addresses) error {
 	ctx, h.cancel = context.WithCancel(ctx)
+	h.stopped = ctx.Done()
 
 	var err error
 	if h.book, err = openBook(ctx, h, cfg.AddrBook, addrs.known); err != nil {

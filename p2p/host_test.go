@@ -3,6 +3,7 @@ package p2p
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,10 +22,13 @@ func TestFiveMembersFindEachOtherFromOneSeed(t *testing.T) {
 	for _, n := range nodes {
 		n.awaitUp(ids...)
 	}
-	for _, p := range nodes[1].Peers() {
-		if !p.Up || !p.Direct || p.RTT <= 0 || !strings.HasPrefix(p.Agent, "frostfed-test/") || p.LastError != "" {
-			t.Errorf("peer info: %+v", p)
-		}
+	for i := range ids {
+		eventually(t, "every member is described", func() bool {
+			return !slices.ContainsFunc(nodes[i].Peers(), func(p PeerInfo) bool {
+				return !p.Up || !p.Connected || !p.Direct || p.Addr == "" || p.RTT <= 0 ||
+					p.LastSeen.IsZero() || !strings.HasPrefix(p.Agent, "frostfed-test/") || p.LastError != "" || p.Cloned
+			})
+		})
 	}
 	for _, a := range nodes {
 		for _, b := range nodes {

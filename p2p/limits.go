@@ -55,7 +55,9 @@ const _ = uint(inboundBurst - MaxFrame - frameCost)
 // other: a proxy in front of the node must not be a hole in the limits.
 //
 // One address may hold at most perIP connections, half-open or not, out of
-// 2*perIP in all, so that a flood from one address leaves room for the others.
+// 2*perIP in all, so that a flood from one address leaves room for the others. A
+// flood from many can fill what is inbound, but not our own dials, and every
+// member dials every other.
 func newResourceManager(n int, protos []protocols.Protocol, stats bool) (network.ResourceManager, error) {
 	scaling := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&scaling)

@@ -20,7 +20,7 @@ type PeerInfo struct {
 	Agent     string // software name and version, by its own account
 	RTT       time.Duration
 	LastSeen  time.Time // last frame or heartbeat; zero if never
-	LastError string    // why the last attempt failed; empty since it is up
+	LastError string    // why the last dial, stream or heartbeat failed; empty after one that did not
 	Cloned    bool      // two processes use its identity
 }
 
