@@ -1,0 +1,547 @@
+package dkg
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/protocols"
+)
+
+var infinity = make([]byte, 33)
+
+// Every way to spoil a first message convicts its sender, at every honest
+// member alike, and no one else.
+func TestBadFirstMessage(t *testing.T) {
+	const n, threshold, mallory = 4, 3, 2
+	at := 33 * threshold // of the proof of possession
+	replace := func(from int, with ...byte) func([]byte, []byte) []byte {
+		return func(p, _ []byte) []byte { return append(append(bytes.Clone(p[:from]), with...), p[from+len(with):]...) }
+	}
+	flip := func(k int) func([]byte, []byte) []byte {
+		return func(p, _ []byte) []byte { q := bytes.Clone(p); q[k] ^= 1; return q }
+	}
+	for name, spoil := range map[string]func(own, other []byte) []byte{
+		"empty":               func([]byte, []byte) []byte { return nil },
+		"short":               func(p, _ []byte) []byte { return p[:len(p)-1] },
+		"long":                func(p, _ []byte) []byte { return append(bytes.Clone(p), 0) },
+		"huge":                func([]byte, []byte) []byte { return make([]byte, 1<<20) },
+		"zeros":               func(p, _ []byte) []byte { return make([]byte, len(p)) },
+		"commitment to zero":  replace(0, infinity...),
+		"hybrid point":        replace(33, 6),
+		"x not below p":       replace(34, bytes.Repeat([]byte{0xff}, 32)...),
+		"other commitment":    flip(0),
+		"proof of possession": flip(at + 5),
+		"nonce at infinity":   replace(at+64, infinity...),
+		"other nonce":         flip(at + 64),
+		"share not a scalar":  replace(at+64+33, bytes.Repeat([]byte{0xff}, 32)...),
+		"share changed":       flip(at + 64 + 33 + 31),
+		"nonce proof":         flip(33*threshold + 32*n + 97),
+		"copy of another's":   func(_, other []byte) []byte { return other },
+		"nonce proof of another": func(p, other []byte) []byte {
+			return append(bytes.Clone(p[:len(p)-64]), other[len(other)-64:]...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newNetwork(t, n, 30)
+			c := testCeremony("main", threshold)
+			var others []byte
+			w.tamperM1 = func(from int, payload []byte) []byte {
+				if from == mallory {
+					return spoil(payload, others)
+				}
+				others = payload
+				return payload
+			}
+			for _, i := range []int{0, 1, 3, mallory} { // others is set when mallory speaks
+				w.queue = append(w.queue, input{kind: inStart, to: i, ceremony: c})
+				w.settle()
+			}
+			requireConvicted(t, w, c, mallory, ReasonBadFirstMessage, FaultFirstMessage)
+		})
+	}
+}
+
+// A first message of another session of the same sender proves nothing here.
+func TestFirstMessageOfAnotherSession(t *testing.T) {
+	w := newNetwork(t, 4, 31)
+	c := testCeremony("main", 3)
+	next := c
+	next.Attempt = 1
+	var old []byte
+	w.tamperM1 = func(from int, payload []byte) []byte {
+		if from != 2 {
+			return payload
+		}
+		if old == nil {
+			old = payload
+		}
+		return old
+	}
+	w.start(c)
+	w.settle()
+	w.requireKey(c)
+	w.start(next)
+	w.settle()
+	requireConvicted(t, w, next, 2, ReasonBadFirstMessage, FaultFirstMessage)
+}
+
+// Several culprits are all named, in order.
+func TestSeveralCulprits(t *testing.T) {
+	w := newNetwork(t, 7, 32)
+	c := testCeremony("main", 5)
+	w.tamperM1 = func(from int, payload []byte) []byte {
+		if from == 5 || from == 1 {
+			return payload[1:]
+		}
+		return payload
+	}
+	w.start(c)
+	w.settle()
+	for _, i := range []int{0, 2, 3, 4, 6} {
+		if v := w.view(i, c); !slices.Equal(v.Culprits, []protocols.NodeID{nodeID(1), nodeID(5)}) {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+	}
+}
+
+func requireConvicted(t *testing.T, w *network, c Ceremony, culprit int, reason Reason, kind string) {
+	t.Helper()
+	want := []protocols.NodeID{nodeID(culprit)}
+	for i, nd := range w.nodes {
+		v := w.view(i, c)
+		if v.Phase != PhaseFailed {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+		if i == culprit {
+			continue
+		}
+		failures := all[Failed](nd)
+		if len(failures) != 1 || failures[0].Reason != reason || !slices.Equal(failures[0].Culprits, want) || v.Reason != reason {
+			t.Fatalf("node %d: %+v", i, failures)
+		}
+		if len(nd.faults) != 1 || nd.faults[0].Culprit != want[0] || nd.faults[0].Kind != kind {
+			t.Fatalf("node %d: %+v", i, nd.faults)
+		}
+		if v.Signed {
+			t.Fatalf("node %d signed a session it failed", i)
+		}
+	}
+}
+
+// A dealer that encrypts to other keys than the members' passes all public
+// checks; its shares are wrong for everybody.
+func badDealing(t *testing.T, w *network, c Ceremony, from int) []byte {
+	t.Helper()
+	keys := slices.Clone(w.nodes[0].m.hostKeys)
+	secret := hostSecret(99)
+	foreign, err := chilldkg.HostPubkeyGen(secret[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := (from + 1) % len(keys)
+	keys[victim] = foreign[:]
+	params, err := chilldkg.NewSessionParams(keys, c.T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := hostSecret(from)
+	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(w.sessionID(c)), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m1
+}
+
+// A bad share is a suspicion of its receiver. The receiver never signs, not even
+// after a restart, so the session cannot complete anywhere.
+func TestBadShare(t *testing.T) {
+	w := newNetwork(t, 4, 33)
+	c := testCeremony("main", 3)
+	w.tamperM1 = func(from int, payload []byte) []byte {
+		if from == 1 {
+			return badDealing(t, w, c, 1)
+		}
+		return payload
+	}
+	w.start(c)
+	w.settle()
+	requireConvicted(t, w, c, 1, ReasonBadShare, FaultShare)
+	nd := w.nodes[0]
+	id := w.sessionID(c)
+	if got := nd.disk[sessionKey(id, partChoice)]; !bytes.Equal(got, []byte{recordVersion, choiceComplain}) {
+		t.Fatalf("choice on disk: %x", got)
+	}
+	if nd.disk[sessionKey(id, memberPart(partM1, 1))] == nil || nd.disk[sessionKey(id, memberPart(partM1, 2))] != nil {
+		t.Fatal("the culprit's first message, and only that, is evidence")
+	}
+	w.restart(0)
+	w.start(c)
+	w.settle()
+	w.pass(5)
+	if nd.signed != 0 || w.view(0, c).Phase != PhaseFailed {
+		t.Fatal("signed after a complaint")
+	}
+}
+
+// One member gets a wrong certificate signature. It blames the sender and stops,
+// but the others complete the session, and their recovery data proves the key to
+// the one that stopped.
+func TestBadCertSig(t *testing.T) {
+	w := newNetwork(t, 4, 34)
+	c := testCeremony("main", 3)
+	w.tamperSend = func(from, to int, body []byte) []byte {
+		if from == 1 && to == 3 && body[0] == kindCertSig {
+			body = bytes.Clone(body)
+			body[len(body)-1] ^= 1
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	nd := w.nodes[3]
+	v := w.view(3, c)
+	if v.Phase != PhaseFailed || v.Reason != ReasonBadSignature || !v.Signed || !slices.Equal(v.Culprits, []protocols.NodeID{nodeID(1)}) {
+		t.Fatalf("%+v", v)
+	}
+	if len(nd.faults) != 1 || nd.faults[0].Kind != FaultCertSig || nd.faults[0].Culprit != nodeID(1) {
+		t.Fatalf("%+v", nd.faults)
+	}
+	if v := w.view(0, c); v.Phase != PhaseActive { // n-f = 3 of 4
+		t.Fatalf("%+v", v)
+	}
+	w.restart(3)
+	w.settle()
+	if w.view(3, c).Phase != PhaseFailed {
+		t.Fatal("the failure was forgotten")
+	}
+	w.pass(5)
+	w.requireKey(c)
+	if v := w.view(3, c); v.Phase != PhaseComplete || v.Reason != 0 {
+		t.Fatalf("%+v", v)
+	}
+}
+
+// A certificate signature of another session is a wrong one.
+func TestCertSigOfAnotherSession(t *testing.T) {
+	w := newNetwork(t, 4, 35)
+	a, b := testCeremony("a", 3), testCeremony("b", 3)
+	w.start(a)
+	w.settle()
+	idB := w.sessionID(b)
+	var sigA [sigSize]byte
+	copy(sigA[:], w.nodes[1].m.sessions[w.sessionID(a)].recovery[len(w.nodes[1].m.sessions[w.sessionID(a)].recovery)-3*sigSize:])
+	w.tamperSend = func(from, to int, body []byte) []byte {
+		m, err := decode(body)
+		if err == nil && from == 1 && m.kind == kindCertSig && m.session == idB {
+			m.sig = sigA
+			return m.encode()
+		}
+		return body
+	}
+	w.start(b)
+	w.settle()
+	for _, i := range []int{0, 2, 3} {
+		if v := w.view(i, b); v.Reason != ReasonBadSignature || !slices.Equal(v.Culprits, []protocols.NodeID{nodeID(1)}) {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+	}
+}
+
+// Messages that name a session not known here change nothing and blame nobody.
+func TestUnknownSession(t *testing.T) {
+	w := newNetwork(t, 3, 36)
+	for _, m := range []message{
+		{kind: kindCertSig}, {kind: kindAck}, {kind: kindWant, want: wantCertificate}, {kind: kindRecovery, data: []byte{1}},
+	} {
+		if e := w.nodes[0].m.Step(0, nodeID(1), m.encode()); len(e.Persist)+len(e.Send)+len(e.Work)+len(e.Out)+len(e.Faults) != 0 {
+			t.Fatalf("kind %d: %+v", m.kind, e)
+		}
+	}
+}
+
+func TestForgedAck(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		t.Run(fmt.Sprintf("early=%v", early), func(t *testing.T) {
+			w := newNetwork(t, 4, 37)
+			c := testCeremony("main", 3)
+			w.tamperSend = func(from, to int, body []byte) []byte {
+				if from == 1 && to == 0 && body[0] == kindAck {
+					return nil // replaced below
+				}
+				return body
+			}
+			forged := message{kind: kindAck, session: w.sessionID(c), sig: [sigSize]byte{1}}
+			if early {
+				w.apply(0, w.nodes[0].m.Start(0, c))
+				w.apply(0, w.nodes[0].m.Step(0, nodeID(1), forged.encode()))
+			}
+			w.start(c)
+			w.settle()
+			if !early {
+				w.apply(0, w.nodes[0].m.Step(0, nodeID(1), forged.encode()))
+			}
+			nd := w.nodes[0]
+			if len(nd.faults) != 1 || nd.faults[0].Kind != FaultAck || nd.faults[0].Culprit != nodeID(1) {
+				t.Fatalf("%+v", nd.faults)
+			}
+			if v := w.view(0, c); v.Phase != PhaseActive || v.Have != 3 || !slices.Equal(v.Waiting, []protocols.NodeID{nodeID(1)}) {
+				t.Fatalf("%+v", v)
+			}
+			w.tamperSend = nil
+			w.pass(3)
+			if v := w.view(0, c); v.Phase != PhaseComplete {
+				t.Fatalf("%+v", v)
+			}
+		})
+	}
+}
+
+// Fewer than n-f acknowledgements do not make the key usable.
+func TestTooFewAcks(t *testing.T) {
+	w := newNetwork(t, 4, 38)
+	c := testCeremony("main", 3)
+	w.tamperSend = func(from, _ int, body []byte) []byte {
+		if from != 0 && body[0] == kindAck {
+			return nil
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	if v := w.view(0, c); v.Phase != PhaseAcknowledging || len(all[KeyActive](w.nodes[0])) != 0 || len(all[KeyGenerated](w.nodes[0])) != 1 {
+		t.Fatalf("%+v", v)
+	}
+	if w.nodes[0].m.Keys()[0].Usable {
+		t.Fatal("usable without acknowledgements")
+	}
+	w.tamperSend = nil
+	w.pass(3)
+	w.requireKey(c)
+	w.requireNoFaults()
+}
+
+// A member that got none of the others' certificate signatures catches up from
+// their recovery data.
+func TestLateMember(t *testing.T) {
+	w := newNetwork(t, 4, 39)
+	c := testCeremony("main", 3)
+	w.tamperSend = func(_, to int, body []byte) []byte {
+		if to == 3 && (body[0] == kindCertSig || body[0] == kindAck) {
+			return nil
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	if v := w.view(3, c); v.Phase != PhaseCertifying || len(v.Waiting) != 3 {
+		t.Fatalf("%+v", v)
+	}
+	w.tamperSend = nil
+	w.pass(5)
+	w.requireKey(c)
+	w.requireNoFaults()
+	if v := w.view(3, c); v.Phase != PhaseComplete {
+		t.Fatalf("%+v", v)
+	}
+}
+
+// An old backup puts a member back before it signed. An acknowledgement tells it
+// that the session went on without its memory of it.
+func TestRolledBackMember(t *testing.T) {
+	w := newNetwork(t, 4, 40)
+	c := testCeremony("main", 3)
+	var backup map[string][]byte
+	w.crash = func(to int, before bool) bool {
+		if nd := w.nodes[3]; to == 3 && !before && nd.m.sessions[w.sessionID(c)].own != nil && backup == nil {
+			backup = make(map[string][]byte)
+			for k, v := range nd.disk {
+				backup[k] = bytes.Clone(v)
+			}
+		}
+		return false
+	}
+	w.tamperSend = func(_, to int, body []byte) []byte { // keeps the others from complete
+		if to != 3 && body[0] == kindAck {
+			return nil
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	w.tamperSend = nil
+	w.nodes[3].disk = backup
+	w.restart(3)
+	w.settle()
+	w.pass(5)
+	w.requireKey(c)
+	w.requireNoFaults()
+}
+
+// Recovery data is taken only from whom it was asked, and only if it is that of
+// the session.
+func TestBadRecoveryData(t *testing.T) {
+	prepare := func(t *testing.T) (*network, Ceremony, []byte) {
+		w := newNetwork(t, 4, 41)
+		other, c := testCeremony("other", 3), testCeremony("main", 3)
+		w.start(other)
+		w.settle()
+		w.tamperSend = func(_, to int, body []byte) []byte {
+			m, err := decode(body)
+			if err == nil && m.session == w.sessionID(c) && to == 3 {
+				return nil
+			}
+			return body
+		}
+		w.start(c)
+		w.settle()
+		return w, c, w.nodes[0].m.sessions[w.sessionID(c)].recovery
+	}
+	for name, spoil := range map[string]func(w *network, c Ceremony, good []byte) []byte{
+		"empty": func(*network, Ceremony, []byte) []byte { return nil },
+		"short": func(_ *network, _ Ceremony, good []byte) []byte { return good[:len(good)-1] },
+		"bit":   func(_ *network, _ Ceremony, good []byte) []byte { b := bytes.Clone(good); b[9] ^= 1; return b },
+		"certificate": func(_ *network, _ Ceremony, good []byte) []byte {
+			b := bytes.Clone(good)
+			b[len(b)-1] ^= 1
+			return b
+		},
+		"other session": func(w *network, _ Ceremony, _ []byte) []byte {
+			return w.nodes[0].m.sessions[w.sessionID(testCeremony("other", 3))].recovery
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, c, good := prepare(t)
+			nd := w.nodes[3]
+			msg := func(data []byte) []byte {
+				return message{kind: kindRecovery, session: w.sessionID(c), data: data}.encode()
+			}
+			w.apply(3, nd.m.Step(w.now, nodeID(0), msg(good)))
+			if w.view(3, c).Phase != PhaseCertifying || len(w.queue) != 0 {
+				t.Fatal("took recovery data it had not asked for")
+			}
+			w.now = nd.m.Deadline()
+			nd.m.Tick(w.now)
+			w.apply(3, nd.m.Step(w.now, nodeID(0), msg(spoil(w, c, good))))
+			w.settle()
+			if len(nd.faults) != 1 || nd.faults[0].Kind != FaultRecovery || nd.faults[0].Culprit != nodeID(0) {
+				t.Fatalf("%+v", nd.faults)
+			}
+			if w.view(3, c).Phase != PhaseCertifying {
+				t.Fatalf("%+v", w.view(3, c))
+			}
+			w.apply(3, nd.m.Step(w.now, nodeID(1), msg(good)))
+			w.settle()
+			if w.view(3, c).Phase != PhaseAcknowledging {
+				t.Fatalf("%+v", w.view(3, c))
+			}
+			w.tamperSend = nil
+			w.pass(3)
+			w.requireKey(c)
+		})
+	}
+}
+
+// A peer that asks without end is answered at a bounded rate.
+func TestAnswersArePaced(t *testing.T) {
+	w := newNetwork(t, 4, 42)
+	c := testCeremony("main", 3)
+	w.start(c)
+	w.settle()
+	ask := message{kind: kindWant, session: w.sessionID(c), want: wantCertificate}.encode()
+	answers := 0
+	for now := protocols.Time(0); now < 10*answerPause; now += answerPause / 10 {
+		for _, env := range w.nodes[0].m.Step(now, nodeID(1), ask).Send {
+			if env.Body[0] == kindRecovery {
+				answers++
+			}
+		}
+	}
+	if answers != 10 {
+		t.Fatalf("%d answers in 10 pauses", answers)
+	}
+}
+
+// The waits double up to a limit, and all members are asked in turn.
+func TestWantBacksOff(t *testing.T) {
+	w := newNetwork(t, 7, 43)
+	c := testCeremony("main", 5)
+	w.tamperSend = func(_, to int, body []byte) []byte {
+		if to == 6 {
+			return nil
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	nd := w.nodes[6]
+	asked := make(map[protocols.NodeID]int)
+	last := protocols.Time(0)
+	for range 12 {
+		now := nd.m.Deadline()
+		if now-last < firstWant || now-last > slowestWant {
+			t.Fatalf("waited %d", now-last)
+		}
+		if e := nd.m.Tick(now - 1); len(e.Send) != 0 {
+			t.Fatal("spoke before the deadline")
+		}
+		e := nd.m.Tick(now)
+		if len(e.Send) != wantFanout {
+			t.Fatalf("asked %d members", len(e.Send))
+		}
+		for _, env := range e.Send {
+			asked[env.To]++
+		}
+		last = now
+	}
+	for i := range 6 {
+		if asked[nodeID(i)] != 8 { // 12 rounds of 4 over 6 members
+			t.Fatalf("asked %v", asked)
+		}
+	}
+}
+
+// The own first message comes back changed: somebody else uses our keys.
+func TestReplacedOwnMessage(t *testing.T) {
+	w := newNetwork(t, 4, 44)
+	c := testCeremony("main", 3)
+	host := hostSecret(0)
+	w.tamperM1 = func(from int, payload []byte) []byte {
+		if from != 0 {
+			return payload
+		}
+		twin, err := chilldkg.Deal(host[:], w.nodes[0].m.sessions[w.sessionID(c)].params, chilldkg.SessionID(w.sessionID(c)), bytes.Repeat([]byte{8}, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return twin
+	}
+	w.start(c)
+	w.settle()
+	if v := w.view(0, c); v.Phase != PhaseFailed || v.Reason != ReasonLocal || v.Culprits != nil || v.Signed {
+		t.Fatalf("%+v", v)
+	}
+	w.requireNoFaults()
+}
+
+func TestStrangers(t *testing.T) {
+	w := newNetwork(t, 3, 45)
+	m := w.nodes[0].m
+	id := w.sessionID(testCeremony("main", 2))
+	for name, c := range map[string]struct {
+		e    effects
+		kind string
+	}{
+		"broadcast by a stranger": {m.Delivered(0, "mallory", M1Topic(id), nil), FaultStranger},
+		"message by a stranger":   {m.Step(0, "mallory", message{kind: kindAck}.encode()), FaultStranger},
+		"message by myself":       {m.Step(0, nodeID(0), message{kind: kindAck}.encode()), FaultStranger},
+		"no message":              {m.Step(0, nodeID(1), nil), FaultMalformed},
+		"unknown topic":           {m.Delivered(0, nodeID(1), "dkg/x/m1", nil), FaultMalformed},
+	} {
+		if len(c.e.Faults) != 1 || c.e.Faults[0].Kind != c.kind || len(c.e.Persist)+len(c.e.Send)+len(c.e.Out) != 0 {
+			t.Errorf("%s: %+v", name, c.e)
+		}
+	}
+}

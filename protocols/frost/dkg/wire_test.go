@@ -1,0 +1,130 @@
+package dkg
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"frostfed/protocols"
+)
+
+func TestMessageRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := message{kind: rapid.SampledFrom([]byte{kindCertSig, kindAck, kindWant, kindRecovery}).Draw(t, "kind")}
+		copy(m.session[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "session"))
+		switch m.kind {
+		case kindCertSig, kindAck:
+			copy(m.sig[:], rapid.SliceOfN(rapid.Byte(), 64, 64).Draw(t, "sig"))
+		case kindWant:
+			m.want = rapid.SampledFrom([]want{wantCertificate, wantAck}).Draw(t, "want")
+		case kindRecovery:
+			m.data = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "data")
+		}
+		got, err := decode(m.encode())
+		if err != nil || got.kind != m.kind || got.session != m.session || got.sig != m.sig || got.want != m.want || !bytes.Equal(got.data, m.data) {
+			t.Fatalf("%+v became %+v, %v", m, got, err)
+		}
+	})
+}
+
+func TestDecodeRejects(t *testing.T) {
+	ack := message{kind: kindAck}.encode()
+	want := message{kind: kindWant, want: wantAck}.encode()
+	recovery := message{kind: kindRecovery, data: []byte{1, 2, 3}}.encode()
+	for name, b := range map[string][]byte{
+		"nothing":            nil,
+		"kind only":          {kindAck},
+		"kind 0":             append([]byte{0}, ack[1:]...),
+		"kind 5":             append([]byte{5}, ack[1:]...),
+		"short":              ack[:len(ack)-1],
+		"trailing byte":      append(bytes.Clone(ack), 0),
+		"want 0":             append(bytes.Clone(want[:33]), 0),
+		"want 3":             append(bytes.Clone(want[:33]), 3),
+		"length too long":    append(bytes.Clone(recovery[:33]), 0, 0, 0, 4, 1, 2, 3),
+		"length too short":   append(bytes.Clone(recovery[:33]), 0, 0, 0, 2, 1, 2, 3),
+		"length over limit":  append(append(bytes.Clone(recovery[:33]), 0, 0, 0x7f, 0xff), make([]byte, 0x7fff)...),
+		"length of 4 GB":     append(bytes.Clone(recovery[:33]), 0xff, 0xff, 0xff, 0xff),
+		"recovery no length": recovery[:33],
+	} {
+		if _, err := decode(b); !errors.Is(err, errMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestTopics(t *testing.T) {
+	id := SessionID{0xab, 31: 0xcd}
+	topic := M1Topic(id)
+	if got, ok := parseTopic(topic); !ok || got != id {
+		t.Fatalf("%s: %v %v", topic, got, ok)
+	}
+	if len(topic) > 128 {
+		t.Fatalf("topic of %d bytes", len(topic))
+	}
+	for _, bad := range []string{
+		"", "dkg/", "dkg//m1", topic[1:], topic + "/", topic + "x", strings.ToUpper(topic),
+		"dkg/" + strings.ToUpper(id.String()) + "/m1", "dkg/" + id.String() + "/m2",
+		"dkg/" + id.String()[1:] + "/m1", "dkg/" + id.String() + "00/m1", "dkg/" + strings.Repeat("zz", 32) + "/m1",
+	} {
+		if _, ok := parseTopic(bad); ok {
+			t.Errorf("accepted %q", bad)
+		}
+	}
+}
+
+// The byte positions this package reads itself must be those of crypto/chilldkg.
+func TestLayout(t *testing.T) {
+	for _, c := range []struct{ t, n int }{{1, 1}, {1, 3}, {2, 3}, {5, 7}, {7, 7}} {
+		w := newNetwork(t, c.n, 50)
+		cer := testCeremony("main", c.t)
+		nonces := make([][]byte, c.n)
+		w.tamperM1 = func(from int, payload []byte) []byte {
+			nonces[from] = nonceOfM1(payload, c.t)
+			return payload
+		}
+		w.start(cer)
+		w.settle()
+		s := w.nodes[0].m.sessions[w.sessionID(cer)]
+		if len(s.recovery) != recoverySize(c.t, c.n) {
+			t.Fatalf("%d of %d: recovery data has %d bytes", c.t, c.n, len(s.recovery))
+		}
+		for i, nonce := range nonces {
+			if !bytes.Equal(nonce, nonceOfRecovery(s.recovery, c.t, c.n, i)) {
+				t.Fatalf("%d of %d: nonce %d is elsewhere", c.t, c.n, i)
+			}
+		}
+	}
+	if got := recoverySize(67, 100); got != 18_415 { // CRYPTO: 4 + 33*67 + 162*100
+		t.Fatalf("recovery data at 67 of 100 has %d bytes", got)
+	}
+	if recoverySize(protocols.MaxMembers, protocols.MaxMembers) != maxRecovery {
+		t.Fatal("maxRecovery is not the largest")
+	}
+}
+
+func TestRecordCodecs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := Ceremony{
+			Attempt: rapid.Uint32().Draw(t, "attempt"),
+			T:       rapid.IntRange(1, protocols.MaxMembers).Draw(t, "t"),
+			Label:   string(rapid.SliceOfN(rapid.Byte(), 0, MaxLabel).Draw(t, "label")),
+		}
+		copy(c.ID[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "id"))
+		order := rapid.Uint64().Draw(t, "order")
+		if got, o, ok := decodeCeremony(encodeCeremony(c, order)); !ok || got != c || o != order {
+			t.Fatalf("%+v became %+v", c, got)
+		}
+		f := &failure{reason: ReasonBadShare, culprits: []int{0, 3, 127}}
+		if got, ok := decodeFailure(f.encode(), 128); !ok || len(got.culprits) != 3 || got.reason != f.reason {
+			t.Fatalf("%+v became %+v", f, got)
+		}
+	})
+	for _, bad := range [][]byte{nil, {1, 5}, {1, 2, 1}, {1, 1, 1}} {
+		if _, ok := decodeFailure(bad, 5); ok {
+			t.Errorf("accepted failure %x", bad)
+		}
+	}
+}
