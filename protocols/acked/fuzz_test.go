@@ -1,0 +1,97 @@
+package acked
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"frostfed/protocols"
+)
+
+// seeds are one valid frame of each shape, and near misses.
+func seeds() [][]byte {
+	data := frame{kind: kindData, from: 7, to: 9, ack: 3, held: 5, seq: 4,
+		segments: []segment{{false, []byte("whole")}, {true, []byte("begin")}}}.encode()
+	return [][]byte{
+		frame{kind: kindHello, from: 7, ping: 1}.encode(),
+		frame{kind: kindHello, from: 7, to: 9, ping: 1, pong: 2}.encode(),
+		frame{kind: kindAck, from: 7, to: 9, ack: 3, held: 1}.encode(),
+		data,
+		data[:len(data)-1],
+		append(bytes.Clone(data), 0),
+		{},
+		{kindData},
+	}
+}
+
+// Whatever parses re-encodes to the same bytes: a frame has one form.
+func FuzzDecode(f *testing.F) {
+	for _, s := range seeds() {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fr, err := decode(b)
+		if err != nil {
+			return
+		}
+		if again := fr.encode(); !bytes.Equal(again, b) {
+			t.Fatalf("%x decodes, but re-encodes to %x", b, again)
+		}
+	})
+}
+
+func TestEncodeDecode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		want := frame{kind: kindData, from: rapid.Uint64Min(1).Draw(t, "from"), to: rapid.Uint64Min(1).Draw(t, "to"),
+			ack: rapid.Uint64Max(maxSeq-1).Draw(t, "ack"), held: rapid.Uint32Max(1<<(window-1)-1).Draw(t, "held"),
+			seq: rapid.Uint64Max(maxSeq-1).Draw(t, "seq")}
+		for i := range rapid.IntRange(1, 5).Draw(t, "segments") {
+			want.segments = append(want.segments, segment{false, bytes.Repeat([]byte{byte(i)}, rapid.IntRange(1, 300).Draw(t, "len"))})
+		}
+		want.segments[len(want.segments)-1].more = rapid.Bool().Draw(t, "more")
+		got, err := decode(want.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.from != want.from || got.to != want.to || got.ack != want.ack || got.held != want.held || got.seq != want.seq || len(got.segments) != len(want.segments) {
+			t.Fatalf("got %+v want %+v", got, want)
+		}
+		for i := range got.segments {
+			if got.segments[i].more != want.segments[i].more || !bytes.Equal(got.segments[i].data, want.segments[i].data) {
+				t.Fatalf("segment %d differs", i)
+			}
+		}
+	})
+}
+
+// Step survives any sequence of frames, stays within its bounds, and answers at
+// most with one hello and one burst.
+func FuzzStep(f *testing.F) {
+	for _, s := range seeds() {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		m := mustNew(t, "alice", 9, "mallory")
+		m.PeerUp(0, "mallory")
+		m.Tick(0)
+		greet(m, "mallory", 7)
+		if err := m.Send(0, "mallory", protocols.Echo, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		m.Tick(0)
+		for i, raw := range [][]byte{a, b, a} {
+			now := protocols.Time(i)
+			e := m.Step(now, "mallory", protocols.Echo, raw)
+			if len(e.Send) != 0 || len(e.Persist) != 0 || len(e.Work) != 0 {
+				t.Fatalf("effects %+v", e)
+			}
+			if out := m.Tick(now); len(out.Send) > 3 {
+				t.Fatalf("%d envelopes for one frame", len(out.Send))
+			}
+			if p := m.peers["mallory"]; p.messages < 0 || p.bytes < 0 || p.early < 0 || p.early > earlyBytes {
+				t.Fatalf("accounts: %d messages, %d bytes, %d early", p.messages, p.bytes, p.early)
+			}
+		}
+	})
+}
