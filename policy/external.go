@@ -16,19 +16,23 @@ import (
 // JSON object. Fields are added in later versions, never changed; version says
 // which. All amounts are satoshi.
 type ExternalRequest struct {
-	Version int              `json:"version"`
-	Request string           `json:"request"`           // id of the signing request, hex
-	Kind    string           `json:"kind"`              // "transaction" or "message"
-	Network string           `json:"network,omitempty"` // of a transaction, as all below
-	Key     string           `json:"key,omitempty"`     // plain threshold key, hex
-	TxID    string           `json:"txid,omitempty"`    //
+	Version int    `json:"version"`
+	Request string `json:"request"` // id of the signing request, hex
+	Kind    string `json:"kind"`    // "transaction" or "message"
+
+	// Of a transaction.
+	Network string           `json:"network,omitempty"`
+	Key     string           `json:"key,omitempty"` // plain threshold key, hex
+	TxID    string           `json:"txid,omitempty"`
 	Tx      string           `json:"tx,omitempty"`      // unsigned, hex
 	Weight  bitcoin.Weight   `json:"weight,omitempty"`  // once signed
-	Fee     bitcoin.Sat      `json:"fee,omitempty"`     //
+	Fee     bitcoin.Sat      `json:"fee,omitempty"`     // inputs minus outputs
 	Leaving bitcoin.Sat      `json:"leaving,omitempty"` // payments to others and fee
-	Inputs  []ExternalInput  `json:"inputs,omitempty"`  //
-	Outputs []ExternalOutput `json:"outputs,omitempty"` //
-	Message string           `json:"message,omitempty"` // of a message, hex
+	Inputs  []ExternalInput  `json:"inputs,omitempty"`
+	Outputs []ExternalOutput `json:"outputs,omitempty"`
+
+	// Of a message.
+	Message string `json:"message,omitempty"` // hex
 }
 
 // ExternalInput is a coin to be spent.
