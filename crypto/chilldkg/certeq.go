@@ -1,6 +1,10 @@
 package chilldkg
 
-import "frostfed/crypto/internal/secp"
+import (
+	"slices"
+
+	"frostfed/crypto/internal/secp"
+)
 
 // CertEq is the equality check of ChillDKG: every participant signs what it
 // believes the session agreed on, and n signatures of the same bytes are the
@@ -37,13 +41,38 @@ func (p purpose) verify(params *SessionParams, id int, data, sig []byte) bool {
 	return secp.BIP340.VerifyPoint(params.points[id], p.message(id, data), sig)
 }
 
+// culprit verifies the signatures of all participants, by id, in one batch. It
+// returns the first id with an invalid one, found singly, or -1.
+func (p purpose) culprit(params *SessionParams, data []byte, sigs [][]byte) int {
+	items := make([]secp.BatchItem, len(sigs))
+	for id, sig := range sigs {
+		items[id] = secp.BatchItem{Pubkey: params.points[id], Msg: p.message(id, data), Sig: sig}
+	}
+	return firstInvalid(secp.BIP340, items)
+}
+
+// firstInvalid returns the index of the first invalid signature, or -1. The
+// result does not depend on the batch.
+func firstInvalid(s secp.Schnorr, items []secp.BatchItem) int {
+	if s.VerifyBatch(items) {
+		return -1
+	}
+	return slices.IndexFunc(items, func(it secp.BatchItem) bool {
+		return !s.VerifyPoint(it.Pubkey, it.Msg, it.Sig)
+	})
+}
+
 // VerifyCertSig checks the 64-byte CertEq signature of participant id on
 // eqInput. It returns *FaultyParticipantError.
 func VerifyCertSig(params *SessionParams, id int, eqInput, sig []byte) error {
 	if !certEq.verify(params, id, eqInput, sig) {
-		return &FaultyParticipantError{Participant: id, Reason: "invalid signature for the certificate"}
+		return badCertSig(id)
 	}
 	return nil
+}
+
+func badCertSig(id int) error {
+	return &FaultyParticipantError{Participant: id, Reason: "invalid signature for the certificate"}
 }
 
 // RecoveryAckSign signs that the owner of the host secret key has stored the

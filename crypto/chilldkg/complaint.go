@@ -85,8 +85,8 @@ func Judge(params *SessionParams, session SessionID, sender int, complaint, deal
 	if complainant != sender {
 		return 0, malformed("participant %d complains in the name of %d", sender, complainant)
 	}
-	d, err := openNonce(params, session, accused, dealing)
-	if err != nil {
+	d, fault := decodeDealing(params, session, accused, dealing)
+	if fault != nil || d.verifyNonce() != nil {
 		return accused, nil
 	}
 	shared, err := secp.ParsePoint(complaint[8 : 8+pointSize])

@@ -79,10 +79,8 @@ func CoordinatorFinalize(state *CoordinatorState, pmsgs2 [][]byte) (cmsg2 []byte
 		}
 		cmsg2 = append(cmsg2, sig...)
 	}
-	for i, sig := range pmsgs2 {
-		if err := VerifyCertSig(params, i, state.eqInput, sig); err != nil {
-			return nil, nil, nil, err
-		}
+	if id := certEq.culprit(params, state.eqInput, pmsgs2); id >= 0 {
+		return nil, nil, nil, badCertSig(id)
 	}
 	keys, err := state.aggregate.publicKeys()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"frostfed/crypto/internal/secp"
 )
@@ -74,21 +75,52 @@ type Dealing struct {
 // knowledge. It returns *FaultyParticipantError, which every honest participant
 // that delivers the same message returns as well.
 func OpenDealing(params *SessionParams, session SessionID, id int, dealing []byte) (*Dealing, error) {
-	d, err := openNonce(params, session, id, dealing)
+	d, err := decodeDealing(params, session, id, dealing)
 	if err != nil {
 		return nil, err
 	}
-	if d.msg.coms[0].IsInfinity() {
-		return nil, &FaultyParticipantError{Participant: id, Reason: "commitment to zero"}
-	}
-	if !pop.VerifyPoint(d.msg.coms[0], b4(id), d.msg.pop) {
-		return nil, &FaultyParticipantError{Participant: id, Reason: "invalid proof of possession"}
+	if err := d.verify(); err != nil {
+		return nil, err
 	}
 	return d, nil
 }
 
-// openNonce decodes a dealing and checks its nonce: what a complaint needs.
-func openNonce(params *SessionParams, session SessionID, id int, dealing []byte) (*Dealing, error) {
+// OpenDealings opens the dealings of all participants, by id, and verifies their
+// proofs in batches. It returns *FaultyParticipantsError with every participant
+// that OpenDealing convicts, or ErrMalformed for another number than n.
+func OpenDealings(params *SessionParams, session SessionID, dealings [][]byte) ([]*Dealing, error) {
+	if len(dealings) != params.N() {
+		return nil, malformed("%d dealings, want %d", len(dealings), params.N())
+	}
+	faults := &FaultyParticipantsError{}
+	opened := make([]*Dealing, 0, len(dealings))
+	pops, poks := make([]secp.BatchItem, 0, len(dealings)), make([]secp.BatchItem, 0, len(dealings))
+	for id, b := range dealings {
+		d, err := decodeDealing(params, session, id, b)
+		if err != nil {
+			faults.Faults = append(faults.Faults, err)
+			continue
+		}
+		opened = append(opened, d)
+		pops = append(pops, d.possession())
+		poks = append(poks, d.knowledge())
+	}
+	if !pop.VerifyBatch(pops) || !noncePoK.VerifyBatch(poks) {
+		for _, d := range opened {
+			if err := d.verify(); err != nil {
+				faults.Faults = append(faults.Faults, err)
+			}
+		}
+	}
+	if len(faults.Faults) > 0 {
+		slices.SortFunc(faults.Faults, func(a, b *FaultyParticipantError) int { return a.Participant - b.Participant })
+		return nil, faults
+	}
+	return opened, nil
+}
+
+// decodeDealing decodes all fields of a dealing. Its proofs are not verified.
+func decodeDealing(params *SessionParams, session SessionID, id int, dealing []byte) (*Dealing, *FaultyParticipantError) {
 	if len(dealing) != params.DealingSize() {
 		return nil, &FaultyParticipantError{
 			Participant: id,
@@ -96,18 +128,44 @@ func openNonce(params *SessionParams, session SessionID, id int, dealing []byte)
 		}
 	}
 	d := &Dealing{params: params, session: session, id: id, bytes: bytes.Clone(dealing)}
-	pmsg1, proof := d.bytes[:params.pmsg1Size()], d.bytes[params.pmsg1Size():]
 	var err error
-	if d.msg, err = params.parsePmsg1(pmsg1); err != nil {
+	if d.msg, err = params.parsePmsg1(d.bytes[:params.pmsg1Size()]); err != nil {
 		return nil, &FaultyParticipantError{Participant: id, Reason: err.Error()}
 	}
 	if d.nonce, err = secp.ParsePoint(d.msg.nonce[:]); err != nil {
 		return nil, &FaultyParticipantError{Participant: id, Reason: "invalid public nonce"}
 	}
-	if !noncePoK.VerifyPoint(d.nonce, noncePoKMessage(session, id, pmsg1), proof) {
-		return nil, &FaultyParticipantError{Participant: id, Reason: "invalid proof of knowledge of the nonce"}
-	}
 	return d, nil
+}
+
+// possession is the proof of possession, which fails for a commitment to zero:
+// O is no public key.
+func (d *Dealing) possession() secp.BatchItem {
+	return secp.BatchItem{Pubkey: d.msg.coms[0], Msg: b4(d.id), Sig: d.msg.pop}
+}
+
+// knowledge is the proof of knowledge of the nonce.
+func (d *Dealing) knowledge() secp.BatchItem {
+	size := d.params.pmsg1Size()
+	return secp.BatchItem{
+		Pubkey: d.nonce,
+		Msg:    noncePoKMessage(d.session, d.id, d.bytes[:size]),
+		Sig:    d.bytes[size:],
+	}
+}
+
+func (d *Dealing) verify() *FaultyParticipantError {
+	if p := d.possession(); !pop.VerifyPoint(p.Pubkey, p.Msg, p.Sig) {
+		return &FaultyParticipantError{Participant: d.id, Reason: "commitment to zero or invalid proof of possession"}
+	}
+	return d.verifyNonce()
+}
+
+func (d *Dealing) verifyNonce() *FaultyParticipantError {
+	if k := d.knowledge(); !noncePoK.VerifyPoint(k.Pubkey, k.Msg, k.Sig) {
+		return &FaultyParticipantError{Participant: d.id, Reason: "invalid proof of knowledge of the nonce"}
+	}
+	return nil
 }
 
 // Round1 is a session whose n dealings have all been opened. It is public.

@@ -320,3 +320,69 @@ func TestInvestigation(t *testing.T) {
 		t.Errorf("short message: got %v", err)
 	}
 }
+
+// TestOpenDealingsConvictsAll has enough participants for batches. Every culprit
+// is found, the same as singly.
+func TestOpenDealingsConvictsAll(t *testing.T) {
+	const n = 10
+	f := newFixture(t, 2, n, 1)
+	for _, culprits := range [][]int{{0}, {9}, {2, 3}, {1, 5, 7, 8}, upTo(n)} {
+		dealings := f.dealAll(t)
+		for i, id := range culprits {
+			m := f.mallory(id)
+			switch i % 4 {
+			case 0:
+				m.popID++
+			case 1:
+				m.coeffs[0] = secp.Scalar{}
+			}
+			dealings[id] = m.deal(t)
+			switch i % 4 {
+			case 2:
+				dealings[id][len(dealings[id])-1] ^= 1
+			case 3:
+				dealings[id] = dealings[id][1:]
+			}
+		}
+		_, err := OpenDealings(f.params, f.session, dealings)
+		var faults *FaultyParticipantsError
+		if !errors.As(err, &faults) {
+			t.Fatalf("%v: got %v", culprits, err)
+		}
+		var got []int
+		for _, fault := range faults.Faults {
+			got = append(got, fault.Participant)
+			_, err := OpenDealing(f.params, f.session, fault.Participant, dealings[fault.Participant])
+			wantFaulty(t, err, fault.Participant)
+		}
+		if !slices.Equal(got, culprits) {
+			t.Errorf("convicted %v, want %v", got, culprits)
+		}
+		wantFaulty(t, err, culprits[0])
+	}
+	if _, err := OpenDealings(f.params, f.session, nil); !errors.Is(err, ErrMalformed) {
+		t.Errorf("no dealings: got %v", err)
+	}
+}
+
+// TestBatchOfCertificate finds the bad signature of a certificate that is large
+// enough for batches.
+func TestBatchOfCertificate(t *testing.T) {
+	const n = 10
+	f := newFixture(t, 2, n, 1)
+	dealings := f.dealAll(t)
+	_, recovery := f.run(t, dealings)
+	pmsgs1, pmsgs2 := make([][]byte, n), make([][]byte, n)
+	for i := range n {
+		pmsgs1[i] = dealings[i][:f.params.pmsg1Size()]
+		pmsgs2[i] = bytes.Clone(recovery[len(recovery)-64*(n-i):][:64])
+	}
+	state, _, err := CoordinatorStep1(pmsgs1, f.params)
+	must(t, err)
+	_, _, _, err = CoordinatorFinalize(state, pmsgs2)
+	must(t, err)
+	pmsgs2[7][63] ^= 1
+	pmsgs2[9][63] ^= 1
+	_, _, _, err = CoordinatorFinalize(state, pmsgs2)
+	wantFaulty(t, err, 7)
+}

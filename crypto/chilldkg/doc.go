@@ -33,7 +33,7 @@
 // and each computes the coordinator's part itself:
 //
 //	Deal -- dealing to all -->
-//	OpenDealing for each delivered dealing, Combine when all n are there
+//	OpenDealings and Combine when all n are delivered
 //	Round1.Step2 -- CertEq signature to all -->
 //	ParticipantState2.AddCertSig for each, Finish when all n are there
 //	RecoveryAckSign -- acknowledgement to all -->

@@ -59,6 +59,21 @@ func (e *FaultyParticipantError) Error() string {
 	return fmt.Sprintf("participant %d is faulty: %s", e.Participant, e.Reason)
 }
 
+// FaultyParticipantsError convicts several participants, by ascending id. It
+// unwraps to the single convictions.
+type FaultyParticipantsError struct{ Faults []*FaultyParticipantError }
+
+func (e *FaultyParticipantsError) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+// Unwrap returns the convictions for errors.As.
+func (e *FaultyParticipantsError) Unwrap() []error {
+	errs := make([]error, len(e.Faults))
+	for i, f := range e.Faults {
+		errs[i] = f
+	}
+	return errs
+}
+
 // FaultyParticipantOrCoordinatorError suspects a participant; a lying
 // coordinator can produce the same symptom (FaultyParticipantOrCoordinatorError).
 type FaultyParticipantOrCoordinatorError struct {

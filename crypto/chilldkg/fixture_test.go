@@ -64,12 +64,8 @@ func (f *fixture) dealAll(t testing.TB) [][]byte {
 
 func (f *fixture) open(t testing.TB, dealings [][]byte) []*Dealing {
 	t.Helper()
-	opened := make([]*Dealing, len(dealings))
-	for i, d := range dealings {
-		var err error
-		opened[i], err = OpenDealing(f.params, f.session, i, d)
-		must(t, err)
-	}
+	opened, err := OpenDealings(f.params, f.session, dealings)
+	must(t, err)
 	return opened
 }
 

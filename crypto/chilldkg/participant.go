@@ -178,16 +178,8 @@ func ParticipantStep2(hostseckey []byte, state *ParticipantState1, cmsg1, auxRan
 	if !bytes.Equal(m.com0(id), state.com0) {
 		return nil, nil, &FaultyCoordinatorError{Reason: "wrong commitment to the secret of the local participant"}
 	}
-	for j, com0 := range m.com0s {
-		if j == id {
-			continue
-		}
-		if com0.IsInfinity() {
-			return nil, nil, &FaultyParticipantOrCoordinatorError{Participant: j, Reason: "commitment to zero"}
-		}
-		if !pop.Verify(m.com0(j)[1:], b4(j), m.pops[j]) {
-			return nil, nil, &FaultyParticipantOrCoordinatorError{Participant: j, Reason: "invalid proof of possession"}
-		}
+	if j := m.impostor(id); j >= 0 {
+		return nil, nil, &FaultyParticipantOrCoordinatorError{Participant: j, Reason: "commitment to zero or invalid proof of possession"}
 	}
 	keys, err := a.publicKeys()
 	if err != nil {
@@ -201,6 +193,23 @@ func ParticipantStep2(hostseckey []byte, state *ParticipantState1, cmsg1, auxRan
 		return nil, nil, &UnknownFaultyParticipantOrCoordinatorError{inv: inv}
 	}
 	return state2, sig, nil
+}
+
+// impostor returns the first participant other than the local one that has not
+// proved to possess its constant term, or -1. A commitment to zero counts as no
+// proof: O is no public key.
+func (m *cmsg1) impostor(local int) int {
+	items, ids := make([]secp.BatchItem, 0, len(m.com0s)), make([]int, 0, len(m.com0s))
+	for j, com0 := range m.com0s {
+		if j != local {
+			items = append(items, secp.BatchItem{Pubkey: com0, Msg: b4(j), Sig: m.pops[j]})
+			ids = append(ids, j)
+		}
+	}
+	if first := firstInvalid(pop, items); first >= 0 {
+		return ids[first]
+	}
+	return -1
 }
 
 // aggregate sums the commitments to the secrets: what is left of cmsg1 once the
@@ -286,9 +295,9 @@ func ParticipantFinalize(state *ParticipantState2, cmsg2 []byte) (*Output, []byt
 	cert := make([][]byte, n)
 	for id := range cert {
 		cert[id] = r.bytes(sigSize)
-		if VerifyCertSig(state.params, id, state.eqInput, cert[id]) != nil {
-			return nil, nil, &FaultyCoordinatorError{Reason: "certificate with an invalid signature"}
-		}
+	}
+	if certEq.culprit(state.params, state.eqInput, cert) >= 0 {
+		return nil, nil, &FaultyCoordinatorError{Reason: "certificate with an invalid signature"}
 	}
 	return state.out, append(bytes.Clone(state.eqInput), cmsg2...), nil
 }

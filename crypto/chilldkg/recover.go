@@ -21,10 +21,8 @@ func Recover(hostseckey, recoveryData []byte) (*Output, *SessionParams, error) {
 	}
 	params := a.params
 	eqInput := recoveryData[:len(recoveryData)-sigSize*params.N()]
-	for id, sig := range cert {
-		if !certEq.verify(params, id, eqInput, sig) {
-			return nil, nil, fmt.Errorf("%w: signature %d of the certificate is invalid", ErrRecoveryData, id)
-		}
+	if id := certEq.culprit(params, eqInput, cert); id >= 0 {
+		return nil, nil, fmt.Errorf("%w: signature %d of the certificate is invalid", ErrRecoveryData, id)
 	}
 	keys, err := a.publicKeys()
 	if err != nil {
