@@ -68,8 +68,8 @@ func (s *Session) PartialSigVerify(index int, nonce PubNonce, psig [PartialSigSi
 
 // verify reports whether z·G = ε(R1+b·R2) + c·P, with ε = -1 if y(R) is odd.
 func (s *Session) verify(z, c secp.Scalar, share secp.Point, nonce *PubNonce) bool {
-	own := nonce.r[0].Add(secp.MulVartime(s.b, nonce.r[1])).NegIf(s.oddR)
-	return secp.DoubleMulVartime(z, c.Neg(), share).Equal(own)
+	rest := secp.TripleMulVartime(z, c.Neg(), share, s.b.NegIf(!s.oddR), nonce.r[1])
+	return rest.Equal(nonce.r[0].NegIf(s.oddR))
 }
 
 // PartialSigAgg adds the partial signatures, one per signer in the order of the

@@ -15,7 +15,7 @@ var ErrFault = errors.New("bip445: own partial signature is invalid")
 // multiplied at each signature.
 type Signer struct {
 	id       int
-	share    secp.Scalar
+	share    *secp.Scalar // a pointer, so that printing a Signer shows an address
 	pubshare pubShare
 }
 
@@ -30,7 +30,7 @@ func NewSigner(id int, secshare []byte) (*Signer, error) {
 		return nil, precondition("secret share out of range")
 	}
 	p := secp.SecretBaseMul(share)
-	return &Signer{id, share, pubShare{p, p.Bytes()}}, nil
+	return &Signer{id, &share, pubShare{p, p.Bytes()}}, nil
 }
 
 // ID is the participant the share belongs to.
@@ -68,7 +68,7 @@ func (g *Signer) Sign(s *Session, nonce *SecNonce) ([PartialSigSize]byte, error)
 	}
 	// s = ε(k1 + b·k2) + e·λ·g·gacc·d
 	c := s.coefficient(i)
-	z := k1.Add(s.b.Mul(k2)).NegIf(s.oddR).Add(c.Mul(g.share))
+	z := k1.Add(s.b.Mul(k2)).NegIf(s.oddR).Add(c.Mul(*g.share))
 	if !s.verify(z, c, g.pubshare.point, pub) {
 		return none, ErrFault
 	}

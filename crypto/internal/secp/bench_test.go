@@ -110,6 +110,13 @@ func BenchmarkDoubleMulVartime(b *testing.B) {
 	}
 }
 
+func BenchmarkTripleMulVartime(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		TripleMulVartime(benchScalar, benchScalar, benchPoint, benchScalar, benchPoint)
+	}
+}
+
 func BenchmarkMultiMulVartime(b *testing.B) {
 	for _, n := range []int{2, 3, 5, 16, 67, 256} {
 		ks, ps := make([]Scalar, n), make([]Point, n)

@@ -65,8 +65,8 @@ func dleqVerify(A, B, C Point, proof []byte, m *[32]byte, G Point) bool {
 	// e is compared as the bytes it was hashed to and reduced for multiplying
 	// only, so that there is one encoding of each proof.
 	minusE := ReduceScalar([32]byte(proof[:32])).Neg()
-	r1 := MulVartime(s, G).Add(MulVartime(minusE, A))
-	r2 := MulVartime(s, B).Add(MulVartime(minusE, C))
+	r1 := MultiMulVartime([]Scalar{s, minusE}, []Point{G, A})
+	r2 := MultiMulVartime([]Scalar{s, minusE}, []Point{B, C})
 	if r1.IsInfinity() || r2.IsInfinity() {
 		return false
 	}

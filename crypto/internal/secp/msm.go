@@ -11,28 +11,33 @@ const (
 	oddTable  = 1 << (nafWidth - 2)
 )
 
-// strausTerms is the number of terms from which the shared doublings pay for the
-// endomorphism that a single multiplication uses and this method does not.
-const strausTerms = 4
-
 // MultiMulVartime returns the sum of ks[i]*ps[i] over public data; O for none.
 // It panics if the lengths differ. Short scalars cost in proportion.
 func MultiMulVartime(ks []Scalar, ps []Point) Point {
 	if len(ks) != len(ps) {
 		panic("secp: numbers of scalars and points differ")
 	}
-	var sum Point
-	if len(ks) < strausTerms {
-		for i := range ks {
-			sum = sum.Add(MulVartime(ks[i], ps[i]))
-		}
-		return sum
+	if len(ks) == 1 { // nothing to share, and a single multiplication has the endomorphism
+		return MulVartime(ks[0], ps[0])
 	}
 	terms := make([]strausTerm, len(ks))
 	top := 0
 	for i := range terms {
 		top = max(top, terms[i].init(ks[i], ps[i]))
 	}
+	return straus(terms, top)
+}
+
+// TripleMulVartime returns aG + bP + cQ for public data: the verification of a
+// partial signature. It does not allocate.
+func TripleMulVartime(a, b Scalar, p Point, c Scalar, q Point) Point {
+	var terms [2]strausTerm
+	top := max(terms[0].init(b, p), terms[1].init(c, q))
+	return straus(terms[:], top).Add(BaseMulVartime(a))
+}
+
+// straus adds up terms, the longest of which has top digits.
+func straus(terms []strausTerm, top int) Point {
 	acc := Point{v: *identity, set: true}
 	for bit := top - 1; bit >= 0; bit-- {
 		acc.v.Double(&acc.v)

@@ -32,6 +32,9 @@ func TestMultiplicationsAgree(t *testing.T) {
 		if !want.Equal(DoubleMulVartime(a, b, p)) || !want.Equal(MultiMulVartime([]Scalar{a, b}, []Point{Generator(), p})) {
 			t.Fatal("aG+bP differs between the paths")
 		}
+		if !want.Add(bP).Equal(TripleMulVartime(a, b, p, b, p)) || !aG.Equal(TripleMulVartime(a, b, p, b.Neg(), p)) {
+			t.Fatal("aG+bP+cQ differs between the paths")
+		}
 		k := rapid.Uint32Range(0, 300).Draw(t, "k")
 		if !MulSmallVartime(k, p).Equal(MulVartime(ScalarFromUint(uint64(k)), p)) {
 			t.Fatal("kP differs for small k")
