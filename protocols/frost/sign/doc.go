@@ -51,17 +51,17 @@
 // under concurrent sessions and pools are disjoint. A coordinator keeps a seat per
 // member:
 //
-//	                 SIGN                    PSIG
-//	  idle --------------------> pending --------------> idle (unproved)
-//	   ^                           |                        | chosen again, or
-//	   |        NO(stale)          |                        | the sum is wrong
-//	   +---------------------------+                        v
-//	   ^    NO(policy) -> gone     |                     proving
-//	   |     READY: gone -> idle   |                      |    \
-//	   +---------------------------|----------------------+     bad
-//	                               | more than maxStrikes NO
-//	                               v
-//	                             silent
+//	               SIGN                    PSIG
+//	idle --------------------> pending --------------> idle (unproved)
+//	 ^                           |                        | chosen again, or
+//	 |        NO(stale)          |                        | the sum is wrong
+//	 +---------------------------+                        v
+//	 ^    NO(policy) -> gone     |                     proving
+//	 |     READY: gone -> idle   |                      |    \
+//	 +---------------------------|----------------------+     bad
+//	                             | more than maxStrikes NO
+//	                             v
+//	                           silent
 //
 // While t seats are idle with enough nonces, a session is started with exactly t
 // of them (ROAST, section 4.2). A session that does not complete has a signer

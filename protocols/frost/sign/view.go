@@ -49,16 +49,16 @@ func (m *Machine) Requests() []RequestView {
 
 // PoolView counts the nonces between this member and one other (or itself).
 type PoolView struct {
-	Member protocols.NodeID
-	Ours   int // pairs of ours it may still use as coordinator
-	Theirs int // pairs of its that we may still use
+	Member    protocols.NodeID
+	Available int // pairs of it that this member can coordinate with
+	Given     int // pairs of this member that it can coordinate with
 }
 
 // Pools lists the pools by member, in the order of Config.Members.
 func (m *Machine) Pools() []PoolView {
 	out := make([]PoolView, m.n())
 	for i := range out {
-		out[i] = PoolView{m.cfg.Members[i], len(m.issued[i].live), len(m.held[i].pairs)}
+		out[i] = PoolView{m.cfg.Members[i], len(m.held[i].pairs), len(m.issued[i].live)}
 	}
 	return out
 }
