@@ -186,7 +186,7 @@ func Combine(dealings []*Dealing) (*Round1, error) {
 	ms := make([]*pmsg1, len(dealings))
 	points := make([]secp.Point, len(dealings))
 	for i, d := range dealings {
-		if d.id != i || d.params != first.params || d.session != first.session {
+		if d.id != i || d.session != first.session || !bytes.Equal(d.params.context, first.params.context) {
 			return nil, malformed("dealing %d is of participant %d or of another session", i, d.id)
 		}
 		ms[i], points[i] = d.msg, d.nonce

@@ -20,7 +20,8 @@ var (
 	// (ThresholdOrCountError).
 	ErrThresholdOrCount = errors.New("threshold or participant count out of range")
 	// ErrRecoveryData reports recovery data of which no part can be trusted
-	// (RecoveryDataError).
+	// (RecoveryDataError). It wraps what is wrong, which may be another error of
+	// this list, and is therefore looked for first.
 	ErrRecoveryData = errors.New("invalid recovery data")
 	// ErrOwnMessage reports that a participant's own first message was
 	// delivered to it with other bytes than it sent: the local node has
