@@ -37,7 +37,8 @@
 //	unknown --hello(ping k)--> asking --hello(pong k) from boot b--> talking to b
 //	talking to b --frame from or for another boot--> asking, still talking to b
 //	asking --hello(pong k) from boot b--> talking to b
-//	asking --hello(pong k) from boot c--> both windows reset, Resumed, talking to c
+//	asking --hello(pong k) from boot c--> both windows reset, Resumed, talking to c;
+//	                                      not sooner than ResendMin after the last
 //
 // # Time-outs
 //
@@ -45,7 +46,8 @@
 // the peer has not said it holds is sent again, and the wait doubles from ResendMin
 // to ResendMax. Any new acknowledgement, and PeerUp, begin again at ResendMin;
 // PeerUp resends at once. After StallAfter without an answer Stalled is reported,
-// once, and Recovered when an answer comes.
+// once, and Recovered when an answer comes. Stats.Attempts counts the time-outs, for
+// whoever chooses between several roads to a peer.
 //
 // # What is persisted, and why nothing
 //

@@ -40,7 +40,11 @@ type pair struct {
 }
 
 func newPair(t *testing.T) *pair {
-	p := &pair{t: t, alice: mustNew(t, "alice", 1, "bob"), bob: mustNew(t, "bob", 2, "alice"), events: map[protocols.NodeID][]Event{}}
+	return pairWith(t, mustNew(t, "alice", 1, "bob"))
+}
+
+func pairWith(t *testing.T, alice *Machine) *pair {
+	p := &pair{t: t, alice: alice, bob: mustNew(t, "bob", 2, "alice"), events: map[protocols.NodeID][]Event{}}
 	p.alice.PeerUp(0, "bob")
 	p.bob.PeerUp(0, "alice")
 	p.settle()
@@ -270,10 +274,7 @@ func TestBackOff(t *testing.T) {
 // all others. Here carol stays mute: bob is served at once, carol is reported, and
 // everything reaches her when she is back.
 func TestStalledPeerDelaysNobody(t *testing.T) {
-	p := newPair(t)
-	p.alice = mustNew(t, "alice", 3, "bob", "carol")
-	p.alice.PeerUp(0, "bob")
-	p.settle()
+	p := pairWith(t, mustNew(t, "alice", 3, "bob", "carol"))
 	p.alice.PeerUp(0, "carol")
 	p.alice.Tick(0)
 	greet(p.alice, "carol", 9)
@@ -357,8 +358,9 @@ func TestRestart(t *testing.T) {
 	p := newPair(t)
 	p.send(p.alice, "bob", []byte("old"))
 	p.settle()
+	p.now = 10_000
 	p.bob = mustNew(t, "bob", 3, "alice")
-	p.bob.PeerUp(0, "alice")
+	p.bob.PeerUp(p.now, "alice")
 	p.events = map[protocols.NodeID][]Event{}
 	p.send(p.alice, "bob", []byte("lost"))
 	p.settle()
@@ -389,8 +391,9 @@ func TestOldBootCannotReturn(t *testing.T) {
 			frame{kind: kindData, from: 2, to: 1, seq: i, segments: []segment{{false, []byte("old")}}}.encode(),
 			frame{kind: kindHello, from: 2, to: 1, ping: i + 1, pong: i + 1}.encode())
 	}
+	p.now = 10_000
 	p.bob = mustNew(t, "bob", 3, "alice")
-	p.bob.PeerUp(0, "alice")
+	p.bob.PeerUp(p.now, "alice")
 	p.settle()
 	if p.alice.peers["bob"].boot != 3 {
 		t.Fatal("new boot not met")
@@ -398,7 +401,7 @@ func TestOldBootCannotReturn(t *testing.T) {
 	asked := p.alice.peers["bob"].asked
 	p.events = map[protocols.NodeID][]Event{}
 	for _, raw := range old[:2*asked] { // every answer bob's old boot can have given
-		if e := p.alice.Step(0, "bob", protocols.Echo, raw); len(e.Out) != 0 {
+		if e := p.alice.Step(p.now, "bob", protocols.Echo, raw); len(e.Out) != 0 {
 			t.Fatalf("old frame had effect: %v", e.Out)
 		}
 	}
@@ -410,6 +413,26 @@ func TestOldBootCannotReturn(t *testing.T) {
 	p.settle()
 	if got := bodies(p.events["alice"]); len(got) != 1 || len(p.events["alice"]) != 1 {
 		t.Fatalf("alice: %v", p.events["alice"])
+	}
+}
+
+// A peer that claims a new boot all the time gets one Resumed a second, not one for
+// each frame: Resumed is answered with far more than it cost to cause.
+func TestBootStorm(t *testing.T) {
+	m := mustNew(t, "alice", 1, "mallory")
+	m.PeerUp(0, "mallory")
+	m.Tick(0)
+	greet(m, "mallory", 2)
+	resumed := 0
+	const seconds = 10
+	for now := protocols.Time(0); now < seconds*1000; now += 10 {
+		boot := uint64(3 + now)
+		m.Step(now, "mallory", protocols.Echo, frame{kind: kindHello, from: boot, ping: 1}.encode())
+		m.Tick(now)
+		resumed += count[Resumed](greet(m, "mallory", boot))
+	}
+	if resumed != seconds-1 {
+		t.Fatalf("%d times in %d seconds", resumed, seconds)
 	}
 }
 

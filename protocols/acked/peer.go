@@ -14,12 +14,13 @@ type peer struct {
 
 	// Greeting. A boot is believed only when it answers a question asked of it,
 	// so a late frame of an earlier boot can never displace the living one.
-	boot   uint64 // 0: unknown
-	ping   uint64 // the question that waits for an answer; 0: none
-	asked  uint64 // questions so far
-	hello  bool   // a hello is due
-	pong   uint64 // the answer it carries; 0: none
-	pongTo uint64 // the boot that asked
+	boot   uint64         // 0: unknown
+	ping   uint64         // the question that waits for an answer; 0: none
+	asked  uint64         // questions so far
+	hello  bool           // a hello is due
+	pong   uint64         // the answer it carries; 0: none
+	pongTo uint64         // the boot that asked
+	met    protocols.Time // when boot was accepted
 
 	// Outbox, over all lanes.
 	messages, bytes int
@@ -117,10 +118,16 @@ func (p *peer) greet(now protocols.Time, f frame, e *Effects) {
 	}
 	switch {
 	case p.ping != 0 && f.pong == p.ping && f.to == p.cfg.Boot:
+		if f.from != p.boot && p.boot != 0 && now < p.met+p.cfg.ResendMin {
+			// Resumed makes the machines above say much again. A peer that
+			// restarts faster than this does it to make us talk; the question
+			// stays open and the timer repeats it.
+			return
+		}
 		p.ping = 0
 		p.progress(now, e)
 		if f.from != p.boot {
-			p.meet(f.from, e)
+			p.meet(now, f.from, e)
 		}
 	case f.from != p.boot:
 		p.ask()
@@ -141,9 +148,9 @@ func (p *peer) ask() {
 // meet accepts the peer's boot. If it is not its first, the peer lost its memory:
 // sequence numbers begin anew on both sides, and what waited for it goes, because
 // it may refer to what was said before.
-func (p *peer) meet(boot uint64, e *Effects) {
+func (p *peer) meet(now protocols.Time, boot uint64, e *Effects) {
 	first := p.boot == 0
-	p.boot = boot
+	p.boot, p.met = boot, now
 	if first {
 		return
 	}

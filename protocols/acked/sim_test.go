@@ -259,7 +259,7 @@ func run(t *testing.T, seed uint64) []byte {
 }
 
 func TestSimulation(t *testing.T) {
-	seeds := uint64(300)
+	seeds := uint64(200)
 	if testing.Short() {
 		seeds = 30
 	}
