@@ -1,0 +1,419 @@
+package federation
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"frostfed/bitcoin"
+	"frostfed/crypto/memberkey"
+	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
+	"frostfed/protocols/frost/sign"
+)
+
+// KeyID names a key: the ID of the session that generated it.
+type KeyID [32]byte
+
+func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
+
+const (
+	ceremonyVersion = 1
+	ceremonyTag     = "frostfed/v1/ceremony"
+	addressVersion  = 1
+
+	// MaxKeys bounds the key generations a federation takes part in over its
+	// life, and with it what a member that proposes keys without end can make
+	// the others store and watch.
+	MaxKeys = 64
+	// MaxLabel is the length of a key's label in bytes.
+	MaxLabel = 32
+	// minPrefix is how many hex digits of an ID the operator must give.
+	minPrefix = 4
+)
+
+// Errors of commands about keys.
+var (
+	ErrLabel       = errors.New("the label of a key has 1 to 32 characters: letters, digits, '-', '_' and '.'")
+	ErrLabelUsed   = errors.New("a key of this label exists; choose another label")
+	ErrTooManyKeys = fmt.Errorf("the federation has %d keys, which is the limit", MaxKeys)
+	ErrKeyUnknown  = errors.New("no such key; 'frostfed key list' shows the keys")
+	ErrKeyAmbig    = errors.New("more than one key matches; give more digits of the ID")
+	ErrKeyNotReady = errors.New("the key is not active yet; 'frostfed key list' shows for whom it waits")
+	ErrGap         = errors.New("too many addresses of this member are unused; wait until one is paid")
+)
+
+// ceremony is a proposal to generate a key, as broadcast.
+type ceremony struct {
+	Label string
+	T     int
+	Birth bitcoin.Height // no coin of the key can be older
+	Nonce [16]byte       // makes two proposals of the same label different
+}
+
+func (p *ceremony) encode() []byte {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddUint8(ceremonyVersion)
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(p.Label)) })
+	b.AddUint8(uint8(p.T))
+	b.AddUint32(uint32(p.Birth))
+	b.AddBytes(p.Nonce[:])
+	return b.BytesOrPanic() // the label was checked
+}
+
+func decodeCeremony(raw []byte) (*ceremony, error) {
+	p := new(ceremony)
+	s := cryptobyte.String(raw)
+	var version, t uint8
+	var birth uint32
+	var label cryptobyte.String
+	if !s.ReadUint8(&version) || version != ceremonyVersion || !s.ReadUint8LengthPrefixed(&label) ||
+		!s.ReadUint8(&t) || !s.ReadUint32(&birth) || !s.CopyBytes(p.Nonce[:]) || !s.Empty() || !validLabel(string(label)) {
+		return nil, errors.New("malformed proposal of a key")
+	}
+	p.Label, p.T, p.Birth = string(label), int(t), bitcoin.Height(birth)
+	return p, nil
+}
+
+func validLabel(s string) bool {
+	if s == "" || len(s) > MaxLabel {
+		return false
+	}
+	for _, r := range []byte(s) {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.IndexByte("-_.", r) >= 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// proposalID binds federation, proposer and payload, so that no two members can
+// propose different things under one ID.
+func (c *Core) proposalID(tag string, proposer protocols.NodeID, payload []byte) [32]byte {
+	return memberkey.Hash(tag, c.id[:], []byte{byte(c.cfg.Charter.Index(proposer))}, payload)
+}
+
+// key is a key of the federation as this member knows it.
+type key struct {
+	id       KeyID
+	ceremony [32]byte
+	label    string
+	t        int
+	threshPK [33]byte
+	birth    bitcoin.Height
+	root     bitcoin.Key
+
+	issued      uint32 // addresses this member has given out
+	paidReceive uint32 // one above the highest receive index seen in a block
+	paidChange  uint32 // one above the highest change index seen or approved
+	watched     [2]uint32
+}
+
+// watch is what a script belongs to.
+type watch struct {
+	key  KeyID
+	path bitcoin.Path
+}
+
+type keyring struct {
+	proposals map[[32]byte]*ceremony // by ceremony ID
+	keys      map[KeyID]*key         // active ones
+	counters  map[KeyID][3]uint32    // restored before the key is active again
+	scripts   map[string]watch
+}
+
+func newKeyring() keyring {
+	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key),
+		counters: make(map[KeyID][3]uint32), scripts: make(map[string]watch)}
+}
+
+func (k *keyring) sorted() []*key {
+	out := make([]*key, 0, len(k.keys))
+	for _, v := range k.keys {
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b *key) int { return slices.Compare(a.id[:], b.id[:]) })
+	return out
+}
+
+// find resolves a label, or the beginning of an ID.
+func (k *keyring) find(name string) (*key, error) {
+	var found *key
+	for _, v := range k.sorted() {
+		if v.label == name || len(name) >= minPrefix && strings.HasPrefix(v.id.String(), strings.ToLower(name)) {
+			if found != nil {
+				return nil, ErrKeyAmbig
+			}
+			found = v
+		}
+	}
+	if found == nil {
+		for _, p := range k.proposals {
+			if p.Label == name {
+				return nil, ErrKeyNotReady
+			}
+		}
+		return nil, ErrKeyUnknown
+	}
+	return found, nil
+}
+
+// NewKey proposes the generation of a key with the charter's threshold. It
+// returns the ceremony ID.
+func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, error) {
+	var out Effects
+	if !validLabel(label) {
+		return [32]byte{}, out, ErrLabel
+	}
+	for _, p := range c.keys.proposals {
+		if p.Label == label {
+			return [32]byte{}, out, ErrLabelUsed
+		}
+	}
+	if len(c.keys.proposals) >= MaxKeys {
+		return [32]byte{}, out, ErrTooManyKeys
+	}
+	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold}
+	if tip, ok := c.ledger.tip(); ok {
+		p.Birth = tip.Height
+	}
+	if _, err := io.ReadFull(c.cfg.Rand, p.Nonce[:]); err != nil {
+		return [32]byte{}, out, fmt.Errorf("read randomness: %w", err)
+	}
+	payload := p.encode()
+	id := c.proposalID(ceremonyTag, c.cfg.Self, payload)
+	err := c.broadcast(now, &out, topic(topicKey, id), payload)
+	return id, out, err
+}
+
+// ceremonyProposed starts a key generation that some member proposed. All honest
+// members deliver the same proposals, so all start it.
+func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protocols.NodeID, id [32]byte, payload []byte) {
+	p, err := decodeCeremony(payload)
+	if err == nil && id != c.proposalID(ceremonyTag, sender, payload) {
+		err = errors.New("the ID of the proposal does not fit its content")
+	}
+	if err == nil && (p.T != c.cfg.Charter.Threshold) {
+		err = errors.New("the threshold is not the charter's")
+	}
+	if err != nil {
+		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultBadProposal, Detail: err.Error()})
+		return
+	}
+	if c.keys.proposals[id] != nil || len(c.keys.proposals) >= MaxKeys {
+		return
+	}
+	c.keys.proposals[id] = p
+	c.persist(out, "p/"+hex.EncodeToString(id[:]), payload)
+	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
+	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label}))
+}
+
+// keyActive takes a key into use. It comes again after each restart.
+func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) {
+	id := KeyID(event.SessionID)
+	if c.keys.keys[id] != nil {
+		event.SecShare.Wipe()
+		return
+	}
+	root, err := bitcoin.NewKey(c.network, event.ThreshPK, bitcoin.ChainCode(c.id, event.ThreshPK))
+	if err != nil {
+		panic(fmt.Sprintf("federation: key generation returned an invalid key: %v", err))
+	}
+	k := &key{id: id, ceremony: event.CeremonyID, label: event.Label, t: event.T, threshPK: event.ThreshPK, root: root}
+	if p := c.keys.proposals[event.CeremonyID]; p != nil {
+		k.birth = p.Birth
+	}
+	fresh := true
+	if counters, ok := c.keys.counters[id]; ok {
+		k.issued, k.paidReceive, k.paidChange = counters[0], counters[1], counters[2]
+		fresh = false
+	}
+	c.keys.keys[id] = k
+	c.watchAhead(k)
+	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK, PubShares: event.PubShares,
+		SecShare: event.SecShare.Bytes()}))
+	event.SecShare.Wipe()
+	out.Out = append(out.Out, KeyReady{Key: id, Label: k.label, Acks: event.Acks, Fresh: fresh})
+	if fresh {
+		c.saveCounters(out, k)
+		c.rescan(out, k)
+	}
+	c.resumeRequests(now, out, k)
+	c.validateAgain(now, out)
+}
+
+// rescan rewinds the chain view when a key turns active after blocks that could
+// have paid it.
+func (c *Core) rescan(out *Effects, k *key) {
+	tip, ok := c.ledger.tip()
+	if !ok || tip.Height <= k.birth {
+		return
+	}
+	for {
+		tip, ok := c.ledger.tip()
+		if !ok || tip.Height <= k.birth {
+			break
+		}
+		c.unconnect(out, tip)
+	}
+	out.Out = append(out.Out, Rescan{From: k.birth})
+}
+
+func (c *Core) keyProgress(_ protocols.Time, out *Effects, event dkg.Event) {
+	switch event := event.(type) {
+	case dkg.Progress:
+		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: event.Phase.String(),
+			Have: event.Have, Need: event.Need, Waiting: event.Waiting})
+	case dkg.KeyGenerated:
+		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: "generated"})
+	case dkg.Failed:
+		out.Out = append(out.Out, KeyFailed{Ceremony: event.CeremonyID, Reason: event.Reason.String(), Culprits: event.Culprits})
+	}
+}
+
+// NewAddress issues the next receive address of a key. Members take turns in the
+// index (counter*n + own index), so that no two issue the same address.
+func (c *Core) NewAddress(_ protocols.Time, name string) (bitcoin.Derived, Effects, error) {
+	var out Effects
+	k, err := c.keys.find(name)
+	if err != nil {
+		return bitcoin.Derived{}, out, err
+	}
+	n := uint32(c.cfg.Charter.N())
+	if k.issued*n >= k.paidReceive+uint32(c.cfg.Gap)*n {
+		return bitcoin.Derived{}, out, ErrGap
+	}
+	d, err := k.root.Derive(bitcoin.Path{Branch: bitcoin.Receive, Index: k.issued*n + uint32(c.index)})
+	if err != nil {
+		return bitcoin.Derived{}, out, err
+	}
+	k.issued++
+	c.saveCounters(&out, k)
+	return d, out, nil
+}
+
+// watchAhead extends the watched scripts so far that no member can have issued
+// an address beyond: Gap turns of n members above the highest one paid.
+func (c *Core) watchAhead(k *key) {
+	ahead := uint32(c.cfg.Gap+1) * uint32(c.cfg.Charter.N())
+	want := [2]uint32{bitcoin.Receive: k.paidReceive + ahead, bitcoin.Change: k.paidChange + changeAhead}
+	for _, branch := range []bitcoin.Branch{bitcoin.Receive, bitcoin.Change} {
+		for ; k.watched[branch] < want[branch]; k.watched[branch]++ {
+			path := bitcoin.Path{Branch: branch, Index: k.watched[branch]}
+			if d, err := k.root.Derive(path); err == nil { // an index without a key has no address either
+				c.keys.scripts[string(d.Script)] = watch{k.id, path}
+			}
+		}
+	}
+}
+
+// changeAhead bounds how far a proposer's change index may run ahead of what
+// this member has seen: proposals that failed elsewhere leave gaps.
+const changeAhead = 16
+
+// owner is the ledger's question: whose script is this?
+func (c *Core) owner(script []byte) (KeyID, bitcoin.Path, bool) {
+	w, ok := c.keys.scripts[string(script)]
+	return w.key, w.path, ok
+}
+
+// paid notes that an address was used, and watches further.
+func (c *Core) paid(out *Effects, id KeyID, path bitcoin.Path) {
+	k := c.keys.keys[id]
+	if k == nil {
+		return
+	}
+	top := &k.paidReceive
+	if path.Branch == bitcoin.Change {
+		top = &k.paidChange
+	}
+	if path.Index >= *top {
+		*top = path.Index + 1
+		c.watchAhead(k)
+		c.saveCounters(out, k)
+	}
+}
+
+func (c *Core) saveCounters(out *Effects, k *key) {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddUint8(addressVersion)
+	b.AddUint32(k.issued)
+	b.AddUint32(k.paidReceive)
+	b.AddUint32(k.paidChange)
+	c.persist(out, "a/"+k.id.String(), b.BytesOrPanic())
+}
+
+func decodeCounters(raw []byte) (out [3]uint32, ok bool) {
+	s := cryptobyte.String(raw)
+	var version uint8
+	ok = s.ReadUint8(&version) && version == addressVersion &&
+		s.ReadUint32(&out[0]) && s.ReadUint32(&out[1]) && s.ReadUint32(&out[2]) && s.Empty()
+	return out, ok
+}
+
+// KeyView is what an operator sees of a key or a key in the making.
+type KeyView struct {
+	ID         KeyID // zero until the key is active
+	Ceremony   [32]byte
+	Label      string
+	T, N       int
+	Phase      string
+	Waiting    []protocols.NodeID
+	Acks       int
+	ThreshPK   [33]byte
+	Xpub       string
+	Descriptor string
+	Issued     uint32 // addresses this member gave out
+	Balance    bitcoin.Sat
+	Pending    bitcoin.Sat // promised to payouts, not confirmed as spent
+}
+
+// Keys lists keys and ceremonies, by label.
+func (c *Core) Keys() []KeyView {
+	var out []KeyView
+	for _, s := range c.dkg.Sessions() {
+		v := KeyView{Ceremony: s.CeremonyID, Label: s.Label, T: s.T, N: c.cfg.Charter.N(), Phase: s.Phase.String(), Waiting: s.Waiting}
+		if s.Phase >= dkg.PhaseAcknowledging && s.Phase != dkg.PhaseFailed {
+			v.Acks = v.N - len(s.Waiting)
+		}
+		k := c.keys.keys[KeyID(s.SessionID)]
+		if k == nil {
+			out = append(out, v)
+			continue
+		}
+		v.ID, v.ThreshPK, v.Xpub, v.Descriptor, v.Issued = k.id, k.threshPK, k.root.Xpub(), k.root.Descriptor(), k.issued
+		for _, coin := range c.ledger.sorted() {
+			if coin.Key != k.id || coin.Spent() {
+				continue
+			}
+			v.Balance += coin.Amount
+			if _, promised := c.requests.locks[coin.Outpoint]; promised {
+				v.Pending += coin.Amount
+			}
+		}
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b KeyView) int {
+		return cmp.Or(cmp.Compare(a.Label, b.Label), slices.Compare(a.Ceremony[:], b.Ceremony[:]))
+	})
+	return out
+}
+
+// OldestBirth is the height below which no key of this member can have coins; 0
+// if there is no key.
+func (c *Core) OldestBirth() bitcoin.Height {
+	var oldest bitcoin.Height
+	for i, k := range c.keys.sorted() {
+		if i == 0 || k.birth < oldest {
+			oldest = k.birth
+		}
+	}
+	return oldest
+}

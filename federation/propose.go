@@ -1,0 +1,257 @@
+package federation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"frostfed/bitcoin"
+	"frostfed/policy"
+	"frostfed/protocols"
+)
+
+// RefusedError says that this member's own policy refuses what its operator asks
+// for. Nothing was proposed.
+type RefusedError struct{ Verdict policy.Verdict }
+
+func (e *RefusedError) Error() string { return "refused by policy: " + e.Verdict.String() }
+
+// Errors of proposals.
+var (
+	ErrNoTip       = errors.New("the chain backend has not told its best block yet; 'frostfed status' shows why")
+	ErrListUnknown = errors.New("this member has no such payout list; add it with 'frostfed payouts add FILE'")
+	ErrMessageSize = fmt.Errorf("a message to sign has 1 to %d bytes", MaxMessage)
+)
+
+// AddPayoutList gives this member its own copy of a list. Requests that waited
+// for it are validated again.
+func (c *Core) AddPayoutList(now protocols.Time, list bitcoin.PayoutList) Effects {
+	var out Effects
+	id := list.ID()
+	if _, known := c.requests.lists[id]; known {
+		return out
+	}
+	c.requests.lists[id] = list
+	c.persist(&out, "l/"+id.String(), list.Encode())
+	out.Out = append(out.Out, PayoutListAdded{List: id, Payees: len(list.Payees), Total: list.Total()})
+	c.validateAgain(now, &out)
+	return out
+}
+
+// PayoutRequest says which list to pay from which key.
+type PayoutRequest struct {
+	Key     string // label or ID
+	List    bitcoin.PayoutID
+	FeeRate bitcoin.SatPerKWU
+	// Tx replaces the transaction that this member would build, unsigned. Every
+	// member compares it with its own.
+	Tx *wire.MsgTx
+	// Force proposes even what this member's own policy refuses; the others
+	// decide for themselves.
+	Force bool
+}
+
+// PlanPayout builds the proposal of a payout without making it.
+func (c *Core) PlanPayout(req PayoutRequest) (*policy.Proposal, *bitcoin.Spend, error) {
+	k, err := c.keys.find(req.Key)
+	if err != nil {
+		return nil, nil, err
+	}
+	tip, ok := c.ledger.tip()
+	if !ok {
+		return nil, nil, ErrNoTip
+	}
+	list, ok := c.requests.lists[req.List]
+	if !ok {
+		return nil, nil, ErrListUnknown
+	}
+	coins, err := c.selectCoins(k, list, req.FeeRate)
+	if err != nil {
+		return nil, nil, err
+	}
+	change := k.paidChange
+	spend, err := bitcoin.BuildPayout(bitcoin.Payout{Key: k.root, List: list, Coins: coins, FeeRate: req.FeeRate, Change: change, LockTime: tip.Height})
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &policy.Proposal{Network: c.network, Key: k.threshPK, List: req.List, FeeRate: req.FeeRate, Change: change,
+		Block: tip.Hash, Height: tip.Height, Tx: spend.Bytes()}
+	for _, coin := range coins {
+		p.Coins = append(p.Coins, coin.OutPoint)
+	}
+	return p, spend, nil
+}
+
+// selectCoins takes the coins of an earlier attempt at the same list, so that at
+// most one of both can confirm, and free coins besides.
+func (c *Core) selectCoins(k *key, list bitcoin.PayoutList, rate bitcoin.SatPerKWU) ([]bitcoin.Coin, error) {
+	id := list.ID()
+	var held, free []bitcoin.Coin
+	for _, coin := range c.spendable(k) {
+		promise, promised := c.requests.locks[coin.OutPoint]
+		switch {
+		case !promised:
+			free = append(free, coin)
+		case promise.list == id:
+			held = append(held, coin)
+		}
+	}
+	if len(held) > 0 {
+		selected, err := bitcoin.SelectCoins(held, list, rate)
+		var short *bitcoin.InsufficientError
+		if !errors.As(err, &short) {
+			return selected, err
+		}
+		return bitcoin.SelectCoins(append(held, free...), list, rate)
+	}
+	if len(free) == 0 {
+		return nil, &bitcoin.InsufficientError{Need: list.Total()}
+	}
+	return bitcoin.SelectCoins(free, list, rate)
+}
+
+// spendable lists the coins of k that own policy would let go.
+func (c *Core) spendable(k *key) []bitcoin.Coin {
+	var out []bitcoin.Coin
+	for _, coin := range c.ledger.sorted() {
+		depth := uint32(c.ledger.confirmations(coin.Height))
+		if coin.Key != k.id || coin.Spent() || depth < c.cfg.Policy.MinConfirmations || coin.Coinbase && depth < coinbaseMaturity {
+			continue
+		}
+		out = append(out, bitcoin.Coin{OutPoint: coin.Outpoint, Amount: coin.Amount, Path: coin.Path, Height: coin.Height})
+	}
+	return out
+}
+
+// coinbaseMaturity is consensus: a coinbase can be spent 100 blocks later.
+const coinbaseMaturity = 100
+
+// Pay proposes to pay a list. It returns *RefusedError if this member itself
+// refuses and Force is not set.
+func (c *Core) Pay(now protocols.Time, req PayoutRequest) (RequestID, Effects, error) {
+	p, _, err := c.PlanPayout(req)
+	if err != nil {
+		return RequestID{}, Effects{}, err
+	}
+	if req.Tx != nil {
+		if p.Coins, p.Tx, err = foreignTx(req.Tx); err != nil {
+			return RequestID{}, Effects{}, err
+		}
+	}
+	return c.propose(now, KindPayout, p.Key, p.Encode(), req.Force)
+}
+
+// foreignTx returns the coins that tx spends, sorted, and its unsigned bytes.
+func foreignTx(tx *wire.MsgTx) ([]wire.OutPoint, []byte, error) {
+	var b bytes.Buffer
+	if err := tx.SerializeNoWitness(&b); err != nil {
+		return nil, nil, fmt.Errorf("encode transaction: %w", err)
+	}
+	spent := make([]wire.OutPoint, len(tx.TxIn))
+	for i, in := range tx.TxIn {
+		spent[i] = in.PreviousOutPoint
+	}
+	slices.SortFunc(spent, compareOutpoints)
+	return slices.Compact(spent), b.Bytes(), nil
+}
+
+// SignTransaction proposes to sign a transaction that was composed elsewhere.
+func (c *Core) SignTransaction(now protocols.Time, name string, psbt []byte, force bool) (RequestID, Effects, error) {
+	k, err := c.keys.find(name)
+	if err != nil {
+		return RequestID{}, Effects{}, err
+	}
+	if _, err := bitcoin.DecodePSBT(psbt); err != nil {
+		return RequestID{}, Effects{}, err
+	}
+	return c.propose(now, KindTransaction, k.threshPK, psbt, force)
+}
+
+// SignMessage proposes to sign a message. What is signed is its hash under a tag
+// of our own (bitcoin.MessageHash), with the untweaked key.
+func (c *Core) SignMessage(now protocols.Time, name string, message []byte, force bool) (RequestID, Effects, error) {
+	k, err := c.keys.find(name)
+	if err != nil {
+		return RequestID{}, Effects{}, err
+	}
+	if len(message) == 0 || len(message) > MaxMessage {
+		return RequestID{}, Effects{}, ErrMessageSize
+	}
+	return c.propose(now, KindMessage, k.threshPK, message, force)
+}
+
+func (c *Core) propose(now protocols.Time, kind Kind, key [33]byte, body []byte, force bool) (RequestID, Effects, error) {
+	var out Effects
+	if c.requests.open(c.cfg.Self, c.height()) >= maxOpenPerMember {
+		return RequestID{}, out, ErrTooManyOpen
+	}
+	p := payload{kind: kind, key: key, body: body}
+	if _, err := io.ReadFull(c.cfg.Rand, p.nonce[:]); err != nil {
+		return RequestID{}, out, fmt.Errorf("read randomness: %w", err)
+	}
+	raw := p.encode()
+	id := RequestID(c.proposalID(requestTag, c.cfg.Self, raw))
+	r, err := newRequest(id, c.cfg.Self, 0, c.height(), raw)
+	if err != nil {
+		return RequestID{}, out, err
+	}
+	if v, _ := c.judge(r); !v.Allow && !force {
+		return RequestID{}, out, &RefusedError{v}
+	}
+	err = c.broadcast(now, &out, topic(topicRequest, id), raw)
+	return id, out, err
+}
+
+// requestProposed takes a request that some member broadcast.
+func (c *Core) requestProposed(now protocols.Time, out *Effects, sender protocols.NodeID, id [32]byte, raw []byte) {
+	r, err := newRequest(id, sender, c.requests.next, c.height(), raw)
+	if err == nil && id != c.proposalID(requestTag, sender, raw) {
+		err = errors.New("the ID of the request does not fit its content")
+	}
+	if err != nil {
+		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultBadProposal, Detail: err.Error()})
+		return
+	}
+	if c.requests.all[r.id] != nil {
+		return
+	}
+	if c.requests.open(sender, c.height()) >= maxOpenPerMember {
+		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultTooManyRequests,
+			Detail: fmt.Sprintf("more than %d unfinished requests", maxOpenPerMember)})
+		return
+	}
+	c.requests.next++
+	c.requests.all[r.id] = r
+	c.saveRequest(out, r)
+	out.Out = append(out.Out, RequestProposed{Request: r.id, Kind: r.kind, Proposer: sender, TxID: r.txid})
+	c.takeEarlyVerdicts(out, r)
+	c.findConfirmation(out, r)
+	c.validate(now, out, r)
+	c.prune(out)
+}
+
+// prune forgets the oldest finished requests.
+func (c *Core) prune(out *Effects) {
+	var finished []*request
+	for _, r := range c.requests.sorted() {
+		if r.forgettable(c.height()) {
+			finished = append(finished, r)
+		}
+	}
+	for _, r := range finished[:max(0, len(finished)-maxFinished)] {
+		delete(c.requests.all, r.id)
+		for _, o := range r.inputs() {
+			if c.requests.locks[o].request == r.id {
+				delete(c.requests.locks, o)
+			}
+		}
+		for _, kind := range []string{"r/", "v/", "x/"} {
+			c.persist(out, kind+r.id.String(), nil)
+		}
+		absorb(c, 0, out, echoPrefix, c.echo.Forget(0, r.proposer, topic(topicRequest, r.id)))
+	}
+}
