@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 
@@ -278,4 +279,28 @@ func TestProgressNamesTheMissing(t *testing.T) {
 	w.nodes[2].down = false
 	w.settle()
 	w.requireKey(c)
+}
+
+// Without randomness no session may go on.
+func TestBrokenRandomness(t *testing.T) {
+	for _, draws := range []int{0, 1, 2} {
+		w := newNetwork(t, 3, 11)
+		c := testCeremony("main", 2)
+		w.nodes[0].m.cfg.Rand = io.LimitReader(w.nodes[0].cfg.Rand, int64(32*draws))
+		w.start(c)
+		w.settle()
+		if v := w.view(0, c); v.Phase != PhaseFailed || v.Reason != ReasonLocal || v.Culprits != nil {
+			t.Fatalf("after %d draws: %+v", draws, v)
+		}
+		w.requireNoFaults()
+	}
+}
+
+func TestNames(t *testing.T) {
+	if got := fmt.Sprint(PhaseSharing, PhaseFailed, Phase(0), Phase(9)); got != "sharing failed unknown (0) unknown (9)" {
+		t.Error(got)
+	}
+	if got := fmt.Sprint(ReasonBadShare, "/", Reason(99)); got != "bad share/unknown (99)" {
+		t.Error(got)
+	}
 }

@@ -22,6 +22,10 @@
 //	WANT      to a few members: send me what completes my session
 //	RECOVERY  answer to WANT: the recovery data, which proves itself
 //
+// (message.go has the bytes.) Signatures are not unique, so a faulty member can
+// cause two members to hold different certificates for one key. An ACK therefore
+// names the recovery data it signs, and who holds other data asks for that.
+//
 // The session ID hashes t, all host keys in order, the ceremony's ID and the
 // attempt. It is in every message, in the topic and under the proof in M1;
 // messages of sessions not known here are dropped. CERTSIG and ACK sign exactly
@@ -69,7 +73,8 @@
 //     sent. It never changes: an honest complaint and a certificate exclude
 //     each other.
 //   - CERTSIGs received. Recovery data, before it is acknowledged. ACKs.
-//   - Failures, with the culprits' M1 as evidence; the last 32 of them.
+//   - Failures, with the culprits' M1 as evidence; the last 32 of them. Keys are
+//     kept for ever: each took the signature of every member.
 //
 // No record holds a secret. Shares are recomputed from recovery data and host
 // key after every restart and leave in KeyActive events.

@@ -7,11 +7,12 @@ import (
 	"frostfed/protocols"
 )
 
-// The jobs of a session; at most one of them is out at a time.
+// The jobs of a session. At most one of the first three is out at a time.
 const (
 	jobPrepare = "prepare/" // make the own first message
 	jobCheck   = "check/"   // judge all first messages, compute, sign
 	jobFinish  = "finish/"  // judge the certificate, compute the key
+	jobWitness = "witness/" // judge another member's certificate and acknowledgement
 )
 
 // advance starts what the session is ready for.
@@ -41,20 +42,25 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 // Done takes the result of a job.
 func (m *Machine) Done(now protocols.Time, jobID string, result any) effects {
 	var e effects
-	_, hexID, _ := strings.Cut(jobID, "/")
+	_, rest, _ := strings.Cut(jobID, "/")
+	hexID, _, _ := strings.Cut(rest, "/")
 	id, ok := parseID(hexID)
 	s := m.sessions[id]
-	if !ok || s == nil || !s.working {
+	if !ok || s == nil {
 		return e // a job of a session that was forgotten meanwhile
 	}
-	s.working = false
 	switch r := result.(type) {
 	case prepared:
+		s.working = false
 		m.donePrepare(now, s, r, &e)
 	case checked:
+		s.working = false
 		m.doneCheck(now, s, r, &e)
 	case finished:
+		s.working = false
 		m.doneFinish(now, s, r, &e)
+	case witnessed:
+		m.doneWitness(now, s, r, &e)
 	}
 	m.progress(now, s, &e)
 	return e
@@ -135,7 +141,8 @@ func (m *Machine) store(now protocols.Time, s *session, r finished, e *effects) 
 	}
 	s.own, s.choice, s.failure = nil, nil, nil
 	s.m1, s.certs = make([][]byte, s.n()), make([][]byte, s.n())
-	s.recovery, s.key = r.recovery, r.key
+	s.setRecovery(r.recovery)
+	s.key = r.key
 	s.acks[m.self] = r.ack[:]
 	e.Persist = append(e.Persist,
 		put(sessionKey(s.id, partRecovery), s.recovery),
@@ -143,34 +150,17 @@ func (m *Machine) store(now protocols.Time, s *session, r finished, e *effects) 
 	s.retry.restart(now)
 	for i := range m.cfg.Members {
 		if i != m.self {
-			m.send(i, message{kind: kindAck, session: s.id, sig: r.ack}, e)
+			m.sendAck(s, i, e)
 		}
 	}
 	e.Out = append(e.Out, m.generated(s))
-	for i, sig := range s.earlyAcks {
-		if sig != nil {
-			m.takeAck(s, i, sig, e)
+	for i, early := range s.pending {
+		if early != nil {
+			s.pending[i] = nil
+			m.takeAck(now, s, i, *early, e)
 		}
 	}
-	s.earlyAcks = make([][]byte, s.n())
 	m.activate(s, e)
-}
-
-// activate hands the secret share over, once, when enough members hold the
-// recovery data.
-func (m *Machine) activate(s *session, e *effects) {
-	if s.key == nil || s.key.SecShare == nil || count(s.acks) < s.quorum() {
-		return
-	}
-	e.Out = append(e.Out, KeyActive{
-		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
-		Label: s.ceremony.Label, T: s.ceremony.T,
-		ThreshPK:  s.key.ThreshPK,
-		PubShares: append([][33]byte(nil), s.key.PubShares...),
-		SecShare:  s.key.SecShare,
-		Acks:      count(s.acks),
-	})
-	s.key.SecShare = nil
 }
 
 // fail ends a session. What is kept: the verdict, our choice, and the first

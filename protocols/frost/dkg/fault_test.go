@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"testing"
@@ -262,18 +263,24 @@ func TestUnknownSession(t *testing.T) {
 	}
 }
 
+// A signature that is none on our recovery data convicts, whether it comes before
+// or after the data.
 func TestForgedAck(t *testing.T) {
+	c := testCeremony("main", 3)
+	twin := newNetwork(t, 4, 37) // tells the digest in advance
+	twin.start(c)
+	twin.settle()
+	forged := message{kind: kindAck, session: twin.sessionID(c), digest: twin.nodes[0].m.sessions[twin.sessionID(c)].digest}
+	forged.sig[0] = 1
 	for _, early := range []bool{true, false} {
 		t.Run(fmt.Sprintf("early=%v", early), func(t *testing.T) {
 			w := newNetwork(t, 4, 37)
-			c := testCeremony("main", 3)
 			w.tamperSend = func(from, to int, body []byte) []byte {
 				if from == 1 && to == 0 && body[0] == kindAck {
 					return nil // replaced below
 				}
 				return body
 			}
-			forged := message{kind: kindAck, session: w.sessionID(c), sig: [sigSize]byte{1}}
 			if early {
 				w.apply(0, w.nodes[0].m.Start(0, c))
 				w.apply(0, w.nodes[0].m.Step(0, nodeID(1), forged.encode()))
@@ -296,6 +303,109 @@ func TestForgedAck(t *testing.T) {
 				t.Fatalf("%+v", v)
 			}
 		})
+	}
+}
+
+// resign makes another valid certificate signature of member i for c.
+func resign(t *testing.T, w *network, c Ceremony, i int, aux byte) (sig [sigSize]byte) {
+	t.Helper()
+	id := w.sessionID(c)
+	params := w.nodes[i].m.sessions[id].params
+	m1 := make([][]byte, len(w.nodes))
+	for k := range m1 {
+		m1[k] = w.sent[fmt.Sprint(k, M1Topic(id))]
+	}
+	host := hostSecret(i)
+	r := check(host[:], params, chilldkg.SessionID(id), m1, m1[i], bytes.Repeat([]byte{aux}, 32))
+	if r.choice == nil {
+		t.Fatalf("%+v", r)
+	}
+	return r.choice.sig
+}
+
+// A two-faced member sends everybody another valid certificate signature, so
+// that all hold different recovery data. The key is the same; all acknowledge
+// it and no honest member is blamed.
+func TestTwoFacedSigner(t *testing.T) {
+	w := newNetwork(t, 4, 46)
+	c := testCeremony("main", 3)
+	id := w.sessionID(c)
+	w.tamperSend = func(from, to int, body []byte) []byte {
+		m, err := decode(body)
+		if err == nil && from == 1 && m.kind == kindCertSig {
+			m.sig = resign(t, w, c, 1, byte(to))
+			return m.encode()
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	if v := w.view(0, c); v.Phase != PhaseAcknowledging || v.Have != 1 {
+		t.Fatalf("%+v", v)
+	}
+	if w.nodes[0].m.sessions[id].digest == w.nodes[2].m.sessions[id].digest {
+		t.Fatal("recovery data is the same")
+	}
+	w.pass(6)
+	w.requireKey(c)
+	w.requireNoFaults()
+	for i := range w.nodes {
+		if v := w.view(i, c); v.Phase != PhaseComplete {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+	}
+}
+
+// An acknowledgement of unknown data is not believed before the data is seen.
+func TestAckOfUnknownData(t *testing.T) {
+	w := newNetwork(t, 4, 47)
+	c := testCeremony("main", 3)
+	id := w.sessionID(c)
+	w.tamperSend = func(from, to int, body []byte) []byte {
+		if from == 1 && to == 0 && (body[0] == kindAck || body[0] == kindRecovery) {
+			return nil // member 1 shows node 0 only what is below
+		}
+		return body
+	}
+	w.start(c)
+	w.settle()
+	nd := w.nodes[0]
+	ours := nd.m.sessions[id].recovery
+	other := bytes.Clone(ours) // another valid certificate
+	sig := resign(t, w, c, 1, 77)
+	copy(other[len(other)-3*sigSize:], sig[:])
+	broken := bytes.Clone(ours)
+	broken[len(broken)-1] ^= 1
+
+	ask := func(acked, shown []byte, sig [sigSize]byte) (faults []protocols.Fault) {
+		t.Helper()
+		before := len(nd.faults)
+		w.apply(0, nd.m.Step(w.now, nodeID(1), message{kind: kindAck, session: id, digest: sha256.Sum256(acked), sig: sig}.encode()))
+		w.now = nd.m.Deadline()
+		w.apply(0, nd.m.Tick(w.now))
+		w.apply(0, nd.m.Step(w.now, nodeID(1), message{kind: kindRecovery, session: id, data: shown}.encode()))
+		w.settle()
+		return nd.faults[before:]
+	}
+	if f := ask(other, ours, sig); len(f) != 0 {
+		t.Fatalf("other data than acknowledged: %+v", f)
+	}
+	if f := ask(broken, broken, sig); len(f) != 1 || f[0].Kind != FaultRecovery {
+		t.Fatalf("broken certificate: %+v", f)
+	}
+	if f := ask(other, other, sig); len(f) != 1 || f[0].Kind != FaultAck {
+		t.Fatalf("a signature for something else: %+v", f)
+	}
+	if v := w.view(0, c); v.Have != 3 {
+		t.Fatalf("%+v", v)
+	}
+	host := hostSecret(1)
+	good, err := chilldkg.RecoveryAckSign(host[:], nd.m.sessions[id].params, other, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := ask(other, other, good); len(f) != 0 || w.view(0, c).Phase != PhaseComplete {
+		t.Fatalf("%+v %+v", f, w.view(0, c))
 	}
 }
 

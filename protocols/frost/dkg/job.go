@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"frostfed/crypto/chilldkg"
@@ -85,16 +86,9 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 // with the same messages and convict the same culprits, all of them at once;
 // only a bad share is seen by its receiver alone.
 func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m1 [][]byte, own, aux []byte) checked {
-	dealings := make([]*chilldkg.Dealing, len(m1))
-	var culprits []int
-	for i := range m1 {
-		var err error
-		if dealings[i], err = chilldkg.OpenDealing(params, id, i, m1[i]); err != nil {
-			culprits = append(culprits, i)
-		}
-	}
-	if culprits != nil {
-		return checked{reason: ReasonBadFirstMessage, culprits: culprits}
+	dealings, err := chilldkg.OpenDealings(params, id, m1)
+	if err != nil {
+		return refused(err)
 	}
 	round, err := chilldkg.Combine(dealings)
 	if err != nil {
@@ -112,8 +106,15 @@ func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m
 
 func refused(err error) checked {
 	var faulty *chilldkg.FaultyParticipantError
+	var several *chilldkg.FaultyParticipantsError
 	var shares *chilldkg.BadSharesError
 	switch {
+	case errors.As(err, &several): // before faulty, which it wraps
+		r := checked{reason: ReasonBadFirstMessage}
+		for _, f := range several.Faults {
+			r.culprits = append(r.culprits, f.Participant)
+		}
+		return r
 	case errors.As(err, &faulty):
 		return checked{reason: ReasonBadFirstMessage, culprits: []int{faulty.Participant}}
 	case errors.As(err, &shares):
@@ -166,6 +167,31 @@ func finish(host []byte, params *chilldkg.SessionParams, data []byte) finished {
 		}
 	}
 	return r
+}
+
+// witnessed is the result of a jobWitness.
+type witnessed struct {
+	member    int
+	ack       ack
+	certified bool // the certificate verifies
+	valid     bool // so does the acknowledgement
+}
+
+// startWitness judges the recovery data that member i acknowledged, which is of
+// this session but has another certificate than ours. One such job per member
+// can be out, since one answer is taken per question.
+func (m *Machine) startWitness(s *session, i int, data []byte, a ack, e *effects) {
+	params := s.params
+	e.Work = append(e.Work, protocols.Job{
+		ID: fmt.Sprintf("%s%s/%03d", jobWitness, s.id, i),
+		Run: func() any {
+			_, _, err := chilldkg.Recover(nil, data)
+			return witnessed{
+				member: i, ack: a, certified: err == nil,
+				valid: err == nil && verifyAck(params, i, data, a.sig[:]),
+			}
+		},
+	})
 }
 
 func verifyAck(params *chilldkg.SessionParams, i int, recovery, sig []byte) bool {

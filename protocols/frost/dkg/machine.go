@@ -34,7 +34,7 @@ type Config struct {
 	Self    protocols.NodeID
 	Members []Member // in the order all members agreed on
 	// HostSecret returns a copy of the 32-byte secret of the own host key; the
-	// machine wipes each copy. It is called from jobs too.
+	// machine wipes each copy. Jobs call it too, at the same time as others.
 	HostSecret func() [32]byte
 	Rand       io.Reader
 }
@@ -228,7 +228,7 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) ef
 	case kindCertSig:
 		return m.stepCertSig(now, s, i, body.sig)
 	case kindAck:
-		return m.stepAck(now, s, i, body.sig)
+		return m.stepAck(now, s, i, ack{digest: body.digest, sig: body.sig})
 	case kindWant:
 		return m.stepWant(now, s, i, body.want)
 	default:
@@ -249,31 +249,6 @@ func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSiz
 	m.advance(now, s, &e)
 	m.progress(now, s, &e)
 	return e
-}
-
-// stepAck checks an acknowledgement, or keeps it until it can be checked.
-func (m *Machine) stepAck(now protocols.Time, s *session, i int, sig [sigSize]byte) effects {
-	var e effects
-	switch {
-	case s.acks[i] != nil:
-	case s.recovery == nil:
-		s.earlyAcks[i] = sig[:]
-		s.retry.start(now)
-	default:
-		m.takeAck(s, i, sig[:], &e)
-		m.progress(now, s, &e)
-	}
-	return e
-}
-
-func (m *Machine) takeAck(s *session, i int, sig []byte, e *effects) {
-	if !verifyAck(s.params, i, s.recovery, sig) {
-		e.Faults = append(e.Faults, m.fault(FaultAck, i, "acknowledgement does not verify"))
-		return
-	}
-	s.acks[i] = sig
-	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partAck, i)), sig))
-	m.activate(s, e)
 }
 
 // Abandon gives up an open session, so that it no longer takes a place. A
@@ -311,7 +286,7 @@ func (m *Machine) resend(s *session, i int, e *effects) {
 			_, cert := splitRecovery(s.recovery, s.n())
 			m.send(i, message{kind: kindCertSig, session: s.id, sig: [sigSize]byte(cert[sigSize*m.self:])}, e)
 		}
-		m.send(i, message{kind: kindAck, session: s.id, sig: [sigSize]byte(s.acks[m.self])}, e)
+		m.sendAck(s, i, e)
 	} else if s.signed() {
 		m.send(i, message{kind: kindCertSig, session: s.id, sig: s.choice.sig}, e)
 	}

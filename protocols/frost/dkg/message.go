@@ -17,8 +17,8 @@ type SessionID [32]byte
 func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 
 // Ceremony says which key to make. All members of Config take part. ID must
-// commit to everything people agreed on, Label included: the session ID binds
-// ID, Attempt, T and the host keys, but not Label.
+// commit to all that people agreed on, the federation and the label included:
+// the session ID binds ID, Attempt, T and the host keys, but not Label.
 type Ceremony struct {
 	ID      [32]byte
 	Attempt uint32 // from 0; a new attempt is a new session with a new polynomial
@@ -63,12 +63,13 @@ const (
 // message is what members send each other point to point:
 //
 //	CERTSIG   kind 1 | session id (32) | signature (64)
-//	ACK       kind 2 | session id (32) | signature (64)
+//	ACK       kind 2 | session id (32) | SHA-256 of the recovery data | signature (64)
 //	WANT      kind 3 | session id (32) | what (1)
 //	RECOVERY  kind 4 | session id (32) | u32 length | recovery data
 type message struct {
 	kind    byte
 	session SessionID
+	digest  [32]byte // ACK
 	sig     [64]byte // CERTSIG, ACK
 	want    want     // WANT
 	data    []byte   // RECOVERY

@@ -107,7 +107,7 @@ func (s *session) load(part string, v []byte) (ok bool) {
 		s.choice, ok = decodeChoice(v)
 		return ok
 	case partRecovery:
-		s.recovery = v
+		s.setRecovery(v)
 		return len(v) == recoverySize(t, n)
 	case partFailure:
 		s.failure, ok = decodeFailure(v, n)
@@ -149,6 +149,8 @@ func (m *Machine) resume(s *session, e *effects) {
 		m.sendAll(s, e)
 	}
 	switch {
+	case s.failure != nil:
+		e.Out = append(e.Out, m.failed(s, s.failure))
 	case s.recovery != nil:
 		m.startFinish(0, s, s.recovery, m.self, e)
 	case s.phase() == PhaseSharing && s.own != nil:

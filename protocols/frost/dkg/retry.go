@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"bytes"
+	"slices"
 
 	"frostfed/protocols"
 )
@@ -59,7 +60,7 @@ func (m *Machine) wanted(s *session) (want, []int) {
 		if waiting := missing(s.acks); len(waiting) > 0 {
 			return wantAck, waiting
 		}
-	case s.recovery == nil && m.fits(s) && (s.signed() || count(s.earlyAcks) > 0):
+	case s.recovery == nil && m.fits(s) && (s.signed() || s.acknowledged()):
 		// An acknowledgement means that a certificate exists, so that we have
 		// signed, even if our disk forgot. Anybody may hold it by now.
 		var others []int
@@ -75,9 +76,6 @@ func (m *Machine) wanted(s *session) (want, []int) {
 	return 0, nil
 }
 
-// fits says whether recovery data could be matched to the session.
-func (m *Machine) fits(s *session) bool { return s.signed() || s.failure == nil && s.own != nil }
-
 // Tick asks again for what is overdue.
 func (m *Machine) Tick(now protocols.Time) effects {
 	var e effects
@@ -88,8 +86,12 @@ func (m *Machine) Tick(now protocols.Time) effects {
 		}
 		for k := range min(wantFanout, len(who)) {
 			i := who[(s.retry.next+k)%len(who)]
-			s.retry.asked[i] = what == wantCertificate
-			m.send(i, message{kind: kindWant, session: s.id, want: what}, &e)
+			ask := what
+			if s.pending[i] != nil {
+				ask = wantCertificate // it has acknowledged recovery data that we lack
+			}
+			s.retry.asked[i] = ask == wantCertificate
+			m.send(i, message{kind: kindWant, session: s.id, want: ask}, &e)
 		}
 		s.retry.next += wantFanout
 		s.retry.again(now)
@@ -129,21 +131,40 @@ func (m *Machine) stepWant(now protocols.Time, s *session, i int, what want) eff
 // signatures at n = 100, so what was not asked for is dropped.
 func (m *Machine) stepRecovery(now protocols.Time, s *session, i int, data []byte) effects {
 	var e effects
-	if !s.retry.asked[i] || s.recovery != nil || s.working || !m.fits(s) {
+	if !s.retry.asked[i] || s.working {
 		return e
 	}
 	s.retry.asked[i] = false
-	// The certificate does not name the session. What ties recovery data to it
-	// is what we signed, or else our nonce, drawn for this session alone.
-	n, t := s.n(), s.ceremony.T
-	if len(data) != recoverySize(t, n) {
+	switch {
+	case s.recovery != nil && s.pending[i] == nil, s.recovery == nil && !m.fits(s):
+	case len(data) != recoverySize(s.ceremony.T, s.n()):
 		return fault(FaultRecovery, m.cfg.Members[i].ID, "recovery data of a wrong size")
-	}
-	eqInput, _ := splitRecovery(data, n)
-	if s.signed() && !bytes.Equal(eqInput, s.choice.eqInput) ||
-		!s.signed() && !bytes.Equal(nonceOfRecovery(data, t, n, m.self), nonceOfM1(s.own, t)) {
+	case s.recovery != nil:
+		m.stepWitness(s, i, data, &e)
+	case !m.matches(s, data):
 		return fault(FaultRecovery, m.cfg.Members[i].ID, "recovery data of another session")
+	default:
+		m.startFinish(now, s, bytes.Clone(data), i, &e)
 	}
-	m.startFinish(now, s, bytes.Clone(data), i, &e)
 	return e
+}
+
+// fits says whether recovery data could be matched to the session.
+func (m *Machine) fits(s *session) bool { return s.signed() || s.failure == nil && s.own != nil }
+
+// matches says whether recovery data is of session s. The certificate does not
+// name the session: what ties the two is what we signed, or else our nonce,
+// drawn for this session alone.
+func (m *Machine) matches(s *session, data []byte) bool {
+	n, t := s.n(), s.ceremony.T
+	if s.signed() {
+		eqInput, _ := splitRecovery(data, n)
+		return bytes.Equal(eqInput, s.choice.eqInput)
+	}
+	return bytes.Equal(nonceOfRecovery(data, t, n, m.self), nonceOfM1(s.own, t))
+}
+
+// acknowledged says whether somebody claims to hold recovery data we lack.
+func (s *session) acknowledged() bool {
+	return slices.ContainsFunc(s.pending, func(a *ack) bool { return a != nil })
 }

@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"slices"
 
 	"frostfed/crypto/chilldkg"
@@ -21,26 +22,30 @@ type session struct {
 	choice   *choice
 	certs    [][]byte // certificate signatures, unchecked; nil: missing
 	recovery []byte
+	digest   [32]byte // of recovery
 	acks     [][]byte // checked acknowledgements; nil: missing
 	failure  *failure
 
 	// What follows is volatile.
-	key       *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
-	working   bool             // a job of this session is out
-	earlyAcks [][]byte         // acknowledgements of recovery data not yet here; unchecked
-	seen      Phase            // the phase when last looked at
-	since     protocols.Time
-	retry     retry
+	key     *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
+	working bool             // a job of this session is out
+	pending []*ack           // acknowledgements of recovery data not here; unchecked
+	seen    Phase            // the phase when last looked at
+	since   protocols.Time
+	retry   retry
 }
 
 func newSession(id SessionID, c Ceremony, params *chilldkg.SessionParams) *session {
 	n := params.N()
 	return &session{
 		id: id, ceremony: c, params: params,
-		m1: make([][]byte, n), certs: make([][]byte, n), acks: make([][]byte, n), earlyAcks: make([][]byte, n),
+		m1: make([][]byte, n), certs: make([][]byte, n), acks: make([][]byte, n), pending: make([]*ack, n),
 		retry: newRetry(n),
 	}
 }
+
+// setRecovery sets the recovery data and its digest.
+func (s *session) setRecovery(data []byte) { s.recovery, s.digest = data, sha256.Sum256(data) }
 
 func (s *session) n() int { return s.params.N() }
 

@@ -53,7 +53,10 @@ func (m message) encode() []byte {
 	b.AddUint8(m.kind)
 	b.AddBytes(m.session[:])
 	switch m.kind {
-	case kindCertSig, kindAck:
+	case kindCertSig:
+		b.AddBytes(m.sig[:])
+	case kindAck:
+		b.AddBytes(m.digest[:])
 		b.AddBytes(m.sig[:])
 	case kindWant:
 		b.AddUint8(byte(m.want))
@@ -75,8 +78,10 @@ func decode(b []byte) (message, error) {
 	}
 	ok := false
 	switch m.kind {
-	case kindCertSig, kindAck:
+	case kindCertSig:
 		ok = s.CopyBytes(m.sig[:])
+	case kindAck:
+		ok = s.CopyBytes(m.digest[:]) && s.CopyBytes(m.sig[:])
 	case kindWant:
 		var w uint8
 		ok = s.ReadUint8(&w) && (want(w) == wantCertificate || want(w) == wantAck)

@@ -17,6 +17,9 @@ func TestMessageRoundTrip(t *testing.T) {
 		copy(m.session[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "session"))
 		switch m.kind {
 		case kindCertSig, kindAck:
+			if m.kind == kindAck {
+				copy(m.digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
+			}
 			copy(m.sig[:], rapid.SliceOfN(rapid.Byte(), 64, 64).Draw(t, "sig"))
 		case kindWant:
 			m.want = rapid.SampledFrom([]want{wantCertificate, wantAck}).Draw(t, "want")
@@ -24,7 +27,7 @@ func TestMessageRoundTrip(t *testing.T) {
 			m.data = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "data")
 		}
 		got, err := decode(m.encode())
-		if err != nil || got.kind != m.kind || got.session != m.session || got.sig != m.sig || got.want != m.want || !bytes.Equal(got.data, m.data) {
+		if err != nil || got.kind != m.kind || got.session != m.session || got.sig != m.sig || got.digest != m.digest || got.want != m.want || !bytes.Equal(got.data, m.data) {
 			t.Fatalf("%+v became %+v, %v", m, got, err)
 		}
 	})
