@@ -320,6 +320,10 @@ func TestSelectCoins(t *testing.T) {
 	if _, err := SelectCoins(coins, testList(t, 1, 1000), 0); !errors.Is(err, ErrFeeRate) {
 		t.Errorf("rate 0: %v", err)
 	}
+	var short *InsufficientError
+	if _, err := SelectCoins(nil, testList(t, 1, 1000), PerVByte(5)); !errors.As(err, &short) || short.Have != 0 || short.Need <= 1000 {
+		t.Errorf("no coins: %v", err)
+	}
 	if _, err := SelectCoins(append(coins, coins[0]), testList(t, 1, 1000), PerVByte(1)); !errors.Is(err, ErrDuplicateCoin) {
 		t.Errorf("coin twice: %v", err)
 	}
