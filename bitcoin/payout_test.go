@@ -352,3 +352,21 @@ func TestSelectCoinsSuffices(t *testing.T) {
 		}
 	})
 }
+
+// Change of exactly the dust limit is kept, one satoshi less goes to the fee.
+func TestChangeAtTheDustLimit(t *testing.T) {
+	p := testPayout(t)
+	p.List, _ = NewPayoutList(Regtest, "", []Payee{{Script: testScript(4), Amount: 20_000}})
+	fee := p.FeeRate.Fee(txWeight(1, 2, 2*outputWeight(testScript(4))))
+	for _, r := range []struct {
+		rest    Sat
+		outputs int
+		fee     Sat
+	}{{330, 2, fee}, {329, 1, fee + 329}} {
+		p.Coins = []Coin{testCoin(1, 20_000+fee+r.rest)}
+		s := mustBuild(t, p)
+		if len(s.Tx.TxOut) != r.outputs || s.Fee() != r.fee {
+			t.Errorf("rest %v: %d outputs, fee %v, want %d and %v", r.rest, len(s.Tx.TxOut), s.Fee(), r.outputs, r.fee)
+		}
+	}
+}
