@@ -2,6 +2,7 @@ package acked
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -39,6 +40,52 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%x decodes, but re-encodes to %x", b, again)
 		}
 	})
+}
+
+func TestDecodeErrors(t *testing.T) {
+	hello := frame{kind: kindHello, from: 7, to: 9, ping: 1, pong: 2}.encode()
+	ack := frame{kind: kindAck, from: 7, to: 9, ack: 3, held: 1}.encode()
+	data := frame{kind: kindData, from: 7, to: 9, seq: 4, segments: []segment{{false, []byte("whole")}}}.encode()
+	with := func(b []byte, at int, v ...byte) []byte {
+		b = bytes.Clone(b)
+		copy(b[at:], v)
+		return b
+	}
+	zero := make([]byte, 8)
+	rows := []struct {
+		name string
+		b    []byte
+	}{
+		{"empty", nil},
+		{"kind 0", with(hello, 0, 0)},
+		{"kind 4", with(hello, 0, 4)},
+		{"no sender boot", with(hello, 1, zero...)},
+		{"answer to nobody", with(hello, 9, zero...)},
+		{"hello short", hello[:len(hello)-1]},
+		{"hello long", append(bytes.Clone(hello), 0)},
+		{"ack short", ack[:len(ack)-1]},
+		{"ack long", append(bytes.Clone(ack), 0)},
+		{"ack to nobody", with(ack, 9, zero...)},
+		{"ack too high", with(ack, 17, 0x80)},
+		{"held beyond the window", with(ack, 25, 0x80)},
+		{"seq too high", with(data, 29, 0x80)},
+		{"no segment", data[:dataHeader]},
+		{"more is 2", with(data, dataHeader, 2)},
+		{"empty segment", with(data[:dataHeader+segmentHeader], dataHeader+1, 0, 0)},
+		{"segment cut", data[:len(data)-1]},
+		{"segment after an unfinished one", append(with(data, dataHeader, 1), data[dataHeader:]...)},
+		{"too long", make([]byte, MaxFrame+1)},
+	}
+	for _, r := range rows {
+		if _, err := decode(r.b); !errors.Is(err, errFrame) {
+			t.Errorf("%s: %v", r.name, err)
+		}
+	}
+	for _, b := range [][]byte{hello, ack, data} {
+		if _, err := decode(b); err != nil {
+			t.Errorf("%x: %v", b, err)
+		}
+	}
 }
 
 func TestEncodeDecode(t *testing.T) {

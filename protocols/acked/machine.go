@@ -154,8 +154,9 @@ func orDefault(v, d protocols.Time) protocols.Time {
 	return v
 }
 
-// Send queues body (1 to MaxMessage bytes) for to and takes ownership of it; the
-// next Tick transmits it, together with whatever else was queued meanwhile.
+// Send queues body (1 to MaxMessage bytes) for to; the next Tick transmits it,
+// together with whatever else was queued meanwhile. The machine reads body until it
+// is acknowledged: do not change it. Several Sends may share one.
 //
 // If the peer's outbox is full the message is dropped, and Resumed follows when
 // the peer has caught up; that is not an error. Errors (ErrMessageSize,
@@ -177,7 +178,7 @@ func (m *Machine) Send(now protocols.Time, to protocols.NodeID, protocol protoco
 	return nil
 }
 
-// Step takes a frame that arrived from a peer. Effects hold the messages it
+// Step takes a frame that arrived from a peer and owns it from now on. Effects hold the messages it
 // completes, in order. The acknowledgement leaves with the next Tick: as long as
 // the driver commits the effects of Step no later than those of that Tick, an
 // acknowledged message is a durable one.
