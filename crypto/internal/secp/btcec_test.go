@@ -122,6 +122,10 @@ func decode(t *testing.T, b []byte) {
 		if _, err := ParsePointWithY(b, y[:]); err == nil {
 			t.Fatal("point with a wrong y is accepted")
 		}
+		negated := p.Neg().Y() // on the curve, but of the other prefix
+		if _, err := ParsePointWithY(b, negated[:]); err == nil {
+			t.Fatal("point with the y of its negative is accepted")
+		}
 	}
 	q, err := ParsePointOrInfinity(b)
 	zero := len(b) == 33 && bytes.Equal(b, make([]byte, 33))
