@@ -170,11 +170,15 @@ func TestHalfOpenFloodDoesNotBlockMembers(t *testing.T) {
 			c.Write([]byte("\x13/multistream/1.0")) // an error means that it was closed already
 		}
 	}
+	began := time.Now()
 	for _, name := range []string{"bob", "carol"} {
 		cfg := config(t, name, ids, alice.Addrs()[0])
 		start(t, cfg).awaitUp(ids[0])
 	}
 	alice.awaitUp(ids...)
+	if took := time.Since(began); took > 10*time.Second { // libp2p gives a handshake 15 s
+		t.Errorf("members waited %v for half-open connections to time out", took)
+	}
 }
 
 func TestTLSOnlyPeerIsRefused(t *testing.T) {

@@ -107,7 +107,10 @@ func newResourceManager(n int, protos []protocols.Protocol, stats bool) (network
 	scaling.AddProtocolPeerLimit(heartbeatID, own, rcmgr.BaseLimitIncrease{})
 	scaling.AddProtocolLimit(heartbeatID, all, rcmgr.BaseLimitIncrease{})
 
-	rps := rate.Limit{RPS: 2, Burst: 8*n + 64} // connections; a restart of every member, several times
+	// New connections per address, ours and theirs: a restart of every member
+	// several times at once, and in the long run more than it takes to dial each of
+	// n dead members behind it every maxRedial/2.
+	rps := rate.Limit{RPS: 2 + float64(n)/8, Burst: 8*n + 64}
 	opts := []rcmgr.Option{
 		rcmgr.WithNetworkPrefixLimit([]rcmgr.NetworkPrefixLimit{}, []rcmgr.NetworkPrefixLimit{}),
 		rcmgr.WithLimitPerSubnet(

@@ -3,11 +3,13 @@ package p2p
 import (
 	"bytes"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"frostfed/protocols"
@@ -130,6 +132,45 @@ func TestOwnAddressAsSeed(t *testing.T) {
 	alice := start(t, config(t, "alice", ids, deadAddr(t)+"/p2p/"+self.String()))
 	if len(alice.Seeds()) != 0 {
 		t.Errorf("seeds: %+v", alice.Seeds())
+	}
+}
+
+// One node finds another through a third that both know.
+func TestLookup(t *testing.T) {
+	_, ids := roster(t, 2)
+	seed := start(t, config(t, "seed", nil))
+	alice := start(t, config(t, "alice", nil, seed.Addrs()[0]))
+	bob := start(t, config(t, "bob", nil, seed.Addrs()[0]))
+	eventually(t, "alice finds bob", func() bool {
+		alice.host.Network().ClosePeer(ids[1]) // who is connected is not looked up
+		alice.host.Peerstore().ClearAddrs(ids[1])
+		addrs, _ := alice.find.lookup(t.Context(), alice.Host, ids[1])
+		return ma.Contains(addrs, bob.host.Addrs()[0])
+	})
+}
+
+func TestAddrFilter(t *testing.T) {
+	var all, public []ma.Multiaddr
+	for s, keep := range map[string]bool{
+		"/ip4/127.0.0.1/tcp/1":      false,
+		"/ip6/::1/tcp/1":            false,
+		"/ip6/fe80::1/tcp/1":        false,
+		"/ip4/192.168.1.2/tcp/1":    true, // a LAN is where some federations live
+		"/ip4/203.0.113.5/tcp/1":    true,
+		"/dns4/alice.example/tcp/1": true,
+		"/ip6/2001:db8::1/tcp/1":    true,
+	} {
+		a := ma.StringCast(s)
+		all = append(all, a)
+		if keep {
+			public = append(public, a)
+		}
+	}
+	if got := addrFilter(false)(slices.Clone(all)); !slices.EqualFunc(got, public, ma.Multiaddr.Equal) {
+		t.Errorf("kept %v", got)
+	}
+	if got := addrFilter(true)(slices.Clone(all)); len(got) != len(all) {
+		t.Errorf("kept %v", got)
 	}
 }
 

@@ -145,7 +145,6 @@ func (o *outbound) try(ctx context.Context, b []byte) error {
 		if err := o.open(ctx); err != nil {
 			return err
 		}
-		o.watch()
 	}
 	err := o.s.SetWriteDeadline(time.Now().Add(o.h.timing.write))
 	if err == nil {
@@ -158,6 +157,8 @@ func (o *outbound) try(ctx context.Context, b []byte) error {
 	return nil
 }
 
+// open begins a stream on the connection there is. Negotiation is lazy: a peer
+// that refuses is found out by a later write, or by the heartbeat, which reads.
 func (o *outbound) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "the keeper dials"), o.h.timing.write)
 	defer cancel()
@@ -167,19 +168,6 @@ func (o *outbound) open(ctx context.Context) error {
 	}
 	o.s = s
 	return nil
-}
-
-// watch reads from a stream that only we write on. Protocol negotiation is lazy:
-// a refusal is only ever seen by reading.
-func (o *outbound) watch() {
-	s := o.s
-	o.h.wg.Go(func() {
-		_, err := s.Read(make([]byte, 1)) // nothing is ever sent back; anything ends the stream
-		if refused(err) {
-			o.l.noteError(errRefused)
-		}
-		s.Reset()
-	})
 }
 
 func (o *outbound) reset() {
