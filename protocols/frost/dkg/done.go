@@ -120,7 +120,6 @@ func (m *Machine) doneFinish(now protocols.Time, s *session, r finished, e *effe
 		e.Out = append(e.Out, m.failed(s, &failure{reason: ReasonLocal}))
 	case r.source != m.self:
 		e.Faults = append(e.Faults, m.fault(FaultRecovery, r.source, "recovery data does not verify"))
-	case s.failure != nil: // abandoned meanwhile
 	default:
 		for _, i := range r.culprits {
 			e.Faults = append(e.Faults, m.fault(FaultCertSig, i, "certificate signature does not verify"))

@@ -377,6 +377,15 @@ func TestAckOfUnknownData(t *testing.T) {
 	broken := bytes.Clone(ours)
 	broken[len(broken)-1] ^= 1
 
+	// Repeating it does not put off what we ask the others.
+	unknown := message{kind: kindAck, session: id, digest: [32]byte{1}}.encode()
+	w.apply(0, nd.m.Step(w.now, nodeID(1), unknown))
+	deadline := nd.m.Deadline()
+	w.apply(0, nd.m.Step(w.now+1, nodeID(1), unknown))
+	if nd.m.Deadline() != deadline {
+		t.Fatal("a repeated acknowledgement moved the deadline")
+	}
+
 	ask := func(acked, shown []byte, sig [sigSize]byte) (faults []protocols.Fault) {
 		t.Helper()
 		before := len(nd.faults)
@@ -613,27 +622,39 @@ func TestWantBacksOff(t *testing.T) {
 	}
 }
 
-// The own first message comes back changed: somebody else uses our keys.
+// The own first message comes back changed: somebody else uses our keys. That is
+// noticed at once, whoever else is still missing, and no peer is blamed.
 func TestReplacedOwnMessage(t *testing.T) {
-	w := newNetwork(t, 4, 44)
-	c := testCeremony("main", 3)
-	host := hostSecret(0)
-	w.tamperM1 = func(from int, payload []byte) []byte {
-		if from != 0 {
-			return payload
-		}
-		twin, err := chilldkg.Deal(host[:], w.nodes[0].m.sessions[w.sessionID(c)].params, chilldkg.SessionID(w.sessionID(c)), bytes.Repeat([]byte{8}, 32))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return twin
+	for name, replace := range map[string]func(w *network, c Ceremony, own []byte) []byte{
+		"malformed": func(_ *network, _ Ceremony, own []byte) []byte { return own[1:] },
+		"valid": func(w *network, c Ceremony, _ []byte) []byte {
+			id := w.sessionID(c)
+			host := hostSecret(0)
+			twin, err := chilldkg.Deal(host[:], w.nodes[0].m.sessions[id].params, chilldkg.SessionID(id), bytes.Repeat([]byte{8}, 32))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return twin
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newNetwork(t, 4, 44)
+			w.nodes[3].down = true
+			c := testCeremony("main", 3)
+			w.tamperM1 = func(from int, payload []byte) []byte {
+				if from == 0 {
+					return replace(w, c, payload)
+				}
+				return payload
+			}
+			w.start(c)
+			w.settle()
+			if v := w.view(0, c); v.Phase != PhaseFailed || v.Reason != ReasonLocal || v.Culprits != nil || v.Signed {
+				t.Fatalf("%+v", v)
+			}
+			w.requireNoFaults()
+		})
 	}
-	w.start(c)
-	w.settle()
-	if v := w.view(0, c); v.Phase != PhaseFailed || v.Reason != ReasonLocal || v.Culprits != nil || v.Signed {
-		t.Fatalf("%+v", v)
-	}
-	w.requireNoFaults()
 }
 
 func TestStrangers(t *testing.T) {

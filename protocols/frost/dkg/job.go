@@ -148,14 +148,10 @@ func (m *Machine) startFinish(now protocols.Time, s *session, data []byte, sourc
 	}, e)
 }
 
-// errOtherSession reports a valid certificate of other members or another t.
-var errOtherSession = errors.New("recovery data of another session")
-
+// finish derives the key. If the certificate is wrong it finds out whose
+// signatures are.
 func finish(host []byte, params *chilldkg.SessionParams, data []byte) finished {
-	key, of, err := chilldkg.Recover(host, data)
-	if err == nil && of.Hash() != params.Hash() {
-		err = errOtherSession
-	}
+	key, _, err := chilldkg.Recover(host, data)
 	if err == nil {
 		return finished{key: key}
 	}

@@ -321,3 +321,72 @@ func TestBackupRestoresShare(t *testing.T) {
 		t.Fatal("another share")
 	}
 }
+
+// What a peer lost comes again by Resync, without waiting for a deadline.
+func TestResync(t *testing.T) {
+	w := newNetwork(t, 4, 29)
+	c := testCeremony("main", 3)
+	w.tamperSend = func(from, to int, _ []byte) []byte { return nil }
+	w.start(c)
+	w.settle()
+	w.tamperSend = nil
+	resync := func() {
+		for i, nd := range w.nodes {
+			for p := range w.nodes {
+				w.apply(i, nd.m.Resync(w.now, nodeID(p)))
+			}
+		}
+	}
+	if v := w.view(2, c); v.Phase != PhaseCertifying || v.Have != 1 {
+		t.Fatalf("%+v", v)
+	}
+	resync()
+	w.tamperSend = func(_, _ int, body []byte) []byte {
+		if body[0] == kindAck {
+			return nil
+		}
+		return body
+	}
+	w.settle()
+	w.tamperSend = nil
+	if v := w.view(2, c); v.Phase != PhaseAcknowledging || v.Have != 1 {
+		t.Fatalf("%+v", v)
+	}
+	resync()
+	w.settle()
+	for i := range w.nodes {
+		if v := w.view(i, c); v.Phase != PhaseComplete {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+	}
+	// Nothing is left to say about a complete session.
+	resync()
+	if len(w.queue) != 0 {
+		t.Fatalf("%d messages about a complete session", len(w.queue))
+	}
+}
+
+// A crash between commit and send loses the messages; Restore sends them again,
+// without waiting for a deadline.
+func TestRestoreSendsAgain(t *testing.T) {
+	for _, kind := range []byte{kindCertSig, kindAck} {
+		w := newNetwork(t, 4, 30)
+		c := testCeremony("main", 3)
+		w.tamperSend = func(from, to int, body []byte) []byte {
+			if (from == 0 || to == 0) && body[0] == kind {
+				return nil
+			}
+			return body
+		}
+		w.start(c)
+		w.settle()
+		w.tamperSend = nil
+		w.restart(0)
+		w.settle()
+		for i := range w.nodes {
+			if v := w.view(i, c); v.Phase != PhaseComplete {
+				t.Fatalf("kind %d: node %d: %+v", kind, i, v)
+			}
+		}
+	}
+}
