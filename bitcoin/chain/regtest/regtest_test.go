@@ -1,6 +1,7 @@
 package regtest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -266,4 +267,23 @@ func BenchmarkReopen1000(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzReadRecord: a record that reads is written back to the same bytes.
+func FuzzReadRecord(f *testing.F) {
+	var l blockLog
+	l.append(recordInvalidate, bytes.Repeat([]byte{3}, 32))
+	f.Add(l.pending)
+	f.Add([]byte{byte(recordBlock), 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		kind, payload, err := readRecord(bufio.NewReader(bytes.NewReader(data)))
+		if err != nil {
+			return
+		}
+		var l blockLog
+		l.append(kind, payload)
+		if !bytes.HasPrefix(data, l.pending) {
+			t.Errorf("%x reads but is written as %x", data, l.pending)
+		}
+	})
 }
