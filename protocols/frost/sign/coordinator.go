@@ -223,12 +223,8 @@ func (m *Machine) onNo(fx *effects, from int, msg noMsg) {
 		}
 		fx.Out = append(fx.Out, PeerRefused{r.id, m.cfg.Members[from], seat.code})
 	case noStale:
-		// Whatever else this signer handed out before these pairs is gone too.
 		if h := m.held[from]; h.epoch != msg.epoch {
-			h.pairs = nil
-		} else {
-			last := s.handles(from)[s.k-1].index
-			h.pairs = slices.DeleteFunc(h.pairs, func(p heldPair) bool { return p.index <= last })
+			h.pairs = nil // of a dead process; the new one's are to come
 		}
 		m.strike(seat)
 	case noInvalid, noLimit:

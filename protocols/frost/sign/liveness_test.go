@@ -194,7 +194,8 @@ func TestSessionBound(t *testing.T) {
 		liars := w.rng.Uint64() % uint64(n-th+1)
 		w.delay = func(from, to int) protocols.Time {
 			if uint64(from) >= liars {
-				return 20 * slow(from, to)
+				d := slow(from, to) // a few are much slower than the others
+				return d * d
 			}
 			return 1
 		}
@@ -349,9 +350,33 @@ func TestSignerRestarts(t *testing.T) {
 		w.run(7 * after)
 		w.restart(victim)
 		w.approve(victim, id, items) // as its composer has it on disk
-		w.run(60000)
+		w.run(1700)                  // no other coordinator is needed
 		w.mustSign(id, items)
 		w.mustNotBlame()
+	}
+}
+
+// Messages from and to a member are lost while it is away, at any moment, and it
+// comes back with its memory: what it missed is said again.
+func TestAway(t *testing.T) {
+	for after := range protocols.Time(25) {
+		for rank := range 3 {
+			w := newWorld(t, 22, 3, 3, func(c *Config) { c.Pool = 16 })
+			id, items := reqID(1), w.items(2)
+			victim := w.ranked(id)[rank]
+			w.approveAll(id, items)
+			w.run(7 * after)
+			w.queue = slices.DeleteFunc(w.queue, func(e *event) bool { return e.link && (e.node == victim || e.from == victim) })
+			for i, nd := range w.nodes {
+				if i != victim {
+					w.apply(i, nd.m.Resync(w.now, name(victim)))
+					w.apply(victim, w.nodes[victim].m.Resync(w.now, name(i)))
+				}
+			}
+			w.run(1700)
+			w.mustSign(id, items)
+			w.mustNotBlame()
+		}
 	}
 }
 
@@ -388,6 +413,23 @@ func TestUnsolicited(t *testing.T) {
 	w.run(5000)
 	w.mustSign(id, items, c, a)
 	if got := w.blamed(FaultUnsolicited); !slices.Equal(got, []int{b}) {
+		t.Errorf("blamed %v, want %d", got, b)
+	}
+
+	// An answer to a session that is not the open one, or that comes before the
+	// SIGN was even computed, is not looked at.
+	w = newWorld(t, 14, 3, 3, nil)
+	c = w.ranked(id)[0]
+	b = (c + 1) % 3
+	w.nodes[b].tamper = mute
+	w.apply(c, w.nodes[c].m.Approve(w.now, id, w.keys[c].ID, items))
+	seat := &w.nodes[c].m.requests[id].run.seats[b]
+	if seat.state != pending {
+		t.Fatal("no session")
+	}
+	lie.session = sessionID{w.nodes[c].m.cfg.Epoch, 2}
+	w.apply(c, w.nodes[c].m.Step(w.now, name(b), lie.encode()))
+	if got := w.blamed(FaultUnsolicited); !slices.Equal(got, []int{b}) || seat.state != bad {
 		t.Errorf("blamed %v, want %d", got, b)
 	}
 }

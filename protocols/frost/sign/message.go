@@ -26,7 +26,8 @@ type pair struct {
 // nonces (NONCES, signer to coordinator) hands over fresh pairs.
 type nonces struct {
 	epoch epochID
-	pairs []pair // index ascending; at most maxPairs
+	gone  uint64 // pairs up to this index were dropped unused
+	pairs []pair // index ascending, above gone; at most maxPairs
 }
 
 // sessionID names a session of one coordinator's run: the coordinator's epoch,

@@ -118,7 +118,7 @@ func (m *Machine) prepare(to int, count int) (func() batch, error) {
 // hand makes the pairs of b, whose indices begin at first, usable by to.
 func (m *Machine) hand(to int, first uint64, b batch) nonces {
 	p := m.issued[to]
-	n := nonces{epoch: m.cfg.Epoch}
+	n := nonces{epoch: m.cfg.Epoch, gone: p.evicted}
 	for i, s := range b.secrets {
 		index := first + uint64(i)
 		p.secrets[index] = s
@@ -192,13 +192,16 @@ func (m *Machine) replace(fx *effects, to int) {
 // that asking costs us no more than that.
 func (m *Machine) onNeed(fx *effects, from int, msg needMsg) {
 	p := m.issued[from]
+	if p.making > 0 {
+		return // a whole pool is on its way
+	}
 	lack, want := m.missing(from), min(int(msg.count), max(m.cfg.Pool, maxLot))
 	if lack < want && m.now >= p.force {
 		p.force = m.now + 1000
 		lack = want
 	}
+	p.drop(max(m.cfg.Pool, maxLot) - lack)
 	m.offer(fx, from, lack)
-	p.drop(max(m.cfg.Pool, maxLot))
 }
 
 // held is the public side: the pairs a signer has handed to this member as
@@ -230,6 +233,7 @@ func (m *Machine) absorb(fx *effects, from int, n nonces) {
 		*h = held{epoch: n.epoch, previous: h.epoch} // the old process is dead, and its nonces with it
 	}
 	h.asked = false
+	h.pairs = slices.DeleteFunc(h.pairs, func(p heldPair) bool { return p.index <= n.gone })
 	for i := range n.pairs {
 		p := &n.pairs[i]
 		if p.index <= h.highest {

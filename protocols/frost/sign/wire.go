@@ -18,7 +18,7 @@ import (
 //	NEED   5 | count 2
 //	READY  6 | request 32
 //	DONE   7 | request 32 | k 2 | k * signature 64
-//	pool   epoch 16 | count 2 | count * (index 8, pubnonce 66)
+//	pool   epoch 16 | gone 8 | count 2 | count * (index 8, pubnonce 66)
 //
 // Decoding accepts exactly what encoding produces: ids and indices of a pool
 // ascend, counts are within limits, nothing trails.
@@ -48,6 +48,7 @@ func malformed(format string, a ...any) error {
 
 func (n nonces) put(b *cryptobyte.Builder) {
 	b.AddBytes(n.epoch[:])
+	b.AddUint64(n.gone)
 	b.AddUint16(uint16(len(n.pairs)))
 	for i := range n.pairs {
 		b.AddUint64(n.pairs[i].index)
@@ -192,8 +193,8 @@ func count(s *cryptobyte.String, limit, size int) (int, error) {
 
 func getNonces(s *cryptobyte.String) (nonces, error) {
 	var n nonces
-	if !s.CopyBytes(n.epoch[:]) {
-		return n, malformed("short epoch")
+	if !s.CopyBytes(n.epoch[:]) || !s.ReadUint64(&n.gone) {
+		return n, malformed("short pool")
 	}
 	k, err := count(s, maxPairs, 8+pubnonceSize)
 	if err != nil {
@@ -207,7 +208,7 @@ func getNonces(s *cryptobyte.String) (nonces, error) {
 		if !s.ReadUint64(&p.index) || !s.CopyBytes(p.pubnonce[:]) {
 			return n, malformed("short pair")
 		}
-		if i > 0 && p.index <= n.pairs[i-1].index {
+		if p.index <= n.gone || (i > 0 && p.index <= n.pairs[i-1].index) {
 			return n, malformed("indices not ascending")
 		}
 	}

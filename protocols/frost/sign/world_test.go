@@ -57,6 +57,8 @@ type event struct {
 	at   protocols.Time
 	seq  uint64
 	node int
+	link bool // a message, of from
+	from int
 	run  func() protocols.Effects[Event]
 }
 
@@ -133,7 +135,7 @@ func name(i int) protocols.NodeID { return protocols.NodeID(fmt.Sprintf("member-
 
 func (w *world) at(t protocols.Time, node int, run func() protocols.Effects[Event]) {
 	w.seq++
-	w.queue = append(w.queue, &event{t, w.seq, node, run})
+	w.queue = append(w.queue, &event{at: t, seq: w.seq, node: node, run: run})
 }
 
 // apply is the driver: persist, then send, run jobs, note decisions.
@@ -201,6 +203,8 @@ func (w *world) post(from, to int, body []byte) {
 	w.links[link] = at
 	w.deliver(from, to, body)
 	w.at(at, to, func() protocols.Effects[Event] { return w.nodes[to].m.Step(w.now, name(from), body) })
+	e := w.queue[len(w.queue)-1]
+	e.link, e.from = true, from
 }
 
 // watch checks the one rule that keeps shares secret: no pair of nonces leaves an
