@@ -29,7 +29,8 @@ type Progress struct {
 
 // KeyGenerated says that the key exists: every member signed for it and this
 // member holds the recovery data. Nobody may pay to it yet, because this member
-// does not know that others hold the recovery data too.
+// does not know that others hold the recovery data too. It is emitted again after
+// a restart.
 type KeyGenerated struct {
 	SessionID  SessionID
 	CeremonyID [32]byte
@@ -59,7 +60,7 @@ type KeyActive struct {
 // Failed says that a session will not be continued here. Culprits are members
 // shown to have broken the protocol, in order; it is empty if nobody is to
 // blame. A session that failed after this member signed still becomes a key if
-// somebody presents a complete certificate.
+// somebody presents a complete certificate. It is emitted again after a restart.
 type Failed struct {
 	SessionID  SessionID
 	CeremonyID [32]byte
