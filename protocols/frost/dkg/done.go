@@ -40,7 +40,7 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 }
 
 // Done takes the result of a job.
-func (m *Machine) Done(now protocols.Time, jobID string, result any) effects {
+func (m *Machine) Done(now protocols.Time, jobID string, result any) protocols.Effects[Event] {
 	var e effects
 	_, rest, _ := strings.Cut(jobID, "/")
 	hexID, _, _ := strings.Cut(rest, "/")

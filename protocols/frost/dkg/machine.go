@@ -109,7 +109,7 @@ func New(cfg Config) (*Machine, error) {
 // Start opens the session of ceremony c. Every member must start it; starting
 // it again has no effect. A session that was reported as Failed must not be
 // started again: the next attempt is another session.
-func (m *Machine) Start(now protocols.Time, c Ceremony) effects {
+func (m *Machine) Start(now protocols.Time, c Ceremony) protocols.Effects[Event] {
 	var e effects
 	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
 	if err != nil || len(c.Label) > MaxLabel {
@@ -156,7 +156,7 @@ func (m *Machine) takeEarly(s *session, e *effects) {
 }
 
 // Delivered takes a message that reliable broadcast delivered from sender.
-func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte) effects {
+func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte) protocols.Effects[Event] {
 	var e effects
 	i, ok := m.index[sender]
 	if !ok {
@@ -211,7 +211,7 @@ func (m *Machine) takeM1(s *session, i int, payload []byte, e *effects) {
 }
 
 // Step takes a point-to-point message of a member.
-func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) effects {
+func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) protocols.Effects[Event] {
 	i, ok := m.index[from]
 	if !ok || i == m.self {
 		return fault(FaultStranger, from, "message from someone who is not another member")
@@ -253,7 +253,7 @@ func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSiz
 
 // Abandon gives up an open session, so that it no longer takes a place. A
 // session this member has signed for can still become a key.
-func (m *Machine) Abandon(now protocols.Time, id SessionID) effects {
+func (m *Machine) Abandon(now protocols.Time, id SessionID) protocols.Effects[Event] {
 	var e effects
 	if s := m.sessions[id]; s != nil && s.open() {
 		m.fail(now, s, ReasonAbandoned, nil, &e)
@@ -262,7 +262,7 @@ func (m *Machine) Abandon(now protocols.Time, id SessionID) effects {
 }
 
 // Resync sends a peer that lost our messages what we had to say to it alone.
-func (m *Machine) Resync(_ protocols.Time, peer protocols.NodeID) effects {
+func (m *Machine) Resync(_ protocols.Time, peer protocols.NodeID) protocols.Effects[Event] {
 	var e effects
 	i, ok := m.index[peer]
 	if !ok || i == m.self {

@@ -16,7 +16,7 @@ import (
 // again: broadcast, send, compute. Secret shares come back as KeyActive events
 // when the returned jobs are done. It returns an error wrapping ErrConfig, or
 // ErrRecords for records that this package did not write for these members.
-func Restore(cfg Config, records []protocols.Record) (*Machine, effects, error) {
+func Restore(cfg Config, records []protocols.Record) (*Machine, protocols.Effects[Event], error) {
 	var e effects
 	m, err := New(cfg)
 	if err != nil {

@@ -77,7 +77,7 @@ func (m *Machine) wanted(s *session) (want, []int) {
 }
 
 // Tick asks again for what is overdue.
-func (m *Machine) Tick(now protocols.Time) effects {
+func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 	var e effects
 	for _, s := range m.sorted() {
 		what, who := m.wanted(s)
