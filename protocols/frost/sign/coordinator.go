@@ -8,8 +8,8 @@ import (
 	"frostfed/protocols"
 )
 
-// run is this member's work as coordinator of one request: ROAST, section 4 of
-// the paper, over the request's items lot by lot.
+// run is this member's work as coordinator of one request: ROAST, over the
+// request's items lot by lot.
 type run struct {
 	lot     int // first item not signed yet
 	sigs    [][sigSize]byte
@@ -59,7 +59,7 @@ func (m *Machine) coordinate(r *request) {
 	m.mark(r)
 }
 
-// advance starts sessions while t signers are ready. ROAST, algorithm 1.
+// advance starts sessions while t signers are ready: ROAST's loop.
 func (m *Machine) advance(fx *effects, r *request) {
 	run := r.run
 	if run == nil || run.failed {

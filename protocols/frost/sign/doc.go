@@ -64,7 +64,7 @@
 //	                           silent
 //
 // While t seats are idle with enough nonces, a session is started with exactly t
-// of them (ROAST, section 4.2). A session that does not complete has a signer
+// of them, as ROAST has it. A session that does not complete has a signer
 // that never becomes idle again, and each is pending in one session, so at most
 // n-t sessions of a run are lost, and n-t+1 started per request of one lot. Each NO
 // for a restart can spoil one more, at most maxStrikes per signer. The bound needs
@@ -109,5 +109,5 @@
 // # Sources
 //
 // BIP 445 draft 0.12.1 (FROST3). Ruffing, Ronge, Jin, Schneider-Bensch, Schröder:
-// ROAST: Robust Asynchronous Schnorr Threshold Signatures, CCS 2022, section 4.
+// ROAST: Robust Asynchronous Schnorr Threshold Signatures, CCS 2022.
 package sign

@@ -96,7 +96,7 @@ func (d *duel) approveSigner() (message, []protocols.Fault) {
 	return d.answers(0, d.signer.Approve(d.now, d.id, d.keys[1].ID, d.items))
 }
 
-// CRYPTO row 17: a handle signs once, in whatever session it is named again.
+// A handle signs once, in whatever session it is named again.
 func TestPairUsedOnce(t *testing.T) {
 	d := newDuel(t, 1)
 	d.approveSigner()
@@ -110,7 +110,7 @@ func TestPairUsedOnce(t *testing.T) {
 	wantFault(t, faults, FaultNonceReuse)
 }
 
-// Row 17: of any number of sessions with one handle, parked or not, one is answered.
+// Of any number of sessions with one handle, parked or not, one is answered.
 func TestPairUsedOnceAcrossRequests(t *testing.T) {
 	d := newDuel(t, 1)
 	msg := d.craft(0, 1)
@@ -129,7 +129,7 @@ func TestPairUsedOnceAcrossRequests(t *testing.T) {
 	wantFault(t, faults, FaultNonceReuse)
 }
 
-// Row 18: nonces of a process that died are answered NO(stale), also when its disk
+// Nonces of a process that died are answered NO(stale), also when its disk
 // is as it was before they were handed out.
 func TestRestartForgetsPairs(t *testing.T) {
 	d := newDuel(t, 1)
@@ -145,7 +145,7 @@ func TestRestartForgetsPairs(t *testing.T) {
 	}
 }
 
-// Row 19: the same session asked again gets the same bytes; changed, a refusal.
+// The same session asked again gets the same bytes; changed, a refusal.
 func TestChangedSession(t *testing.T) {
 	d := newDuel(t, 2)
 	d.approveSigner()
@@ -174,7 +174,7 @@ func TestChangedSession(t *testing.T) {
 
 func must(m message, _ []protocols.Fault) message { return m }
 
-// Row 20: a pair is usable by the coordinator it was handed to only, and no two
+// A pair is usable by the coordinator it was handed to only, and no two
 // coordinators ever get the same.
 func TestPairsBelongToACoordinator(t *testing.T) {
 	d := newDuel(t, 1)
@@ -232,7 +232,7 @@ func (d *duel) drawn(c int, index uint64) []byte {
 	return nil
 }
 
-// Row 21: one pair for two items of a batch does not even decode.
+// One pair for two items of a batch does not even decode.
 func TestOnePairForTwoItems(t *testing.T) {
 	d := newDuel(t, 2)
 	d.approveSigner()
@@ -248,7 +248,7 @@ func TestOnePairForTwoItems(t *testing.T) {
 	}
 }
 
-// Row 22 as far as this package goes, and row 23: other items, another key, another
+// Other items, another key, another
 // request: the digest differs, nothing is signed, nobody is accused.
 func TestOtherItems(t *testing.T) {
 	d := newDuel(t, 2)
@@ -275,7 +275,7 @@ func (m *Machine) answersOf(id requestID) uint32 {
 	return 0
 }
 
-// Row 24: a lie about the aggregate nonce gets a partial signature that is of no
+// A lie about the aggregate nonce gets a partial signature that is of no
 // use, and the pair is gone.
 func TestLyingAggregate(t *testing.T) {
 	d := newDuel(t, 1)

@@ -155,7 +155,7 @@ func (m *Machine) fill(fx *effects, to int) {
 		return
 	}
 	p.making = m.cfg.Pool
-	m.work(fx, m.cfg.Pool, func() any { return make() }, func(fx *effects, made any) {
+	m.work(fx, 2*m.cfg.Pool, func() any { return make() }, func(fx *effects, made any) {
 		p.making = 0
 		m.send(fx, to, m.hand(to, first, made.(batch)))
 	})
@@ -240,8 +240,8 @@ func (m *Machine) absorb(fx *effects, from int, n nonces) {
 			continue
 		}
 		h.highest = p.index
-		if len(h.pairs) >= maxPairs {
-			continue // bound: a signer cannot make us hold more than it may send at once
+		if len(h.pairs) >= 2*max(m.cfg.Pool, maxLot) {
+			continue // a signer cannot fill our memory with nonces (0.4 KiB each)
 		}
 		pub, err := bip445.ParsePubNonce(p.pubnonce[:])
 		if err != nil {
