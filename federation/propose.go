@@ -55,80 +55,62 @@ type PayoutRequest struct {
 	Force bool
 }
 
-// PlanPayout builds the proposal of a payout without making it.
+// PlanPayout builds the proposal of a payout, and the transaction, without
+// proposing it. Errors are *RefusedError and those about keys.
 func (c *Core) PlanPayout(req PayoutRequest) (*policy.Proposal, *bitcoin.Spend, error) {
 	k, err := c.keys.find(req.Key)
 	if err != nil {
 		return nil, nil, err
 	}
-	tip, ok := c.ledger.tip()
-	if !ok {
-		return nil, nil, ErrNoTip
+	v := &view{Core: c, key: k.threshPK, list: req.List}
+	free, held := c.candidates(k, req.List)
+	// The coins of an earlier attempt first: a transaction that shares none of
+	// them would be refused, since both could confirm.
+	v.coins = held
+	p, verdict := policy.Propose(c.cfg.Policy, v, k.threshPK, 0, req.List, held, req.FeeRate)
+	if len(held) == 0 || verdict.Rule == policy.FundsMissing {
+		v.coins = append(held, free...)
+		p, verdict = policy.Propose(c.cfg.Policy, v, k.threshPK, 0, req.List, v.coins, req.FeeRate)
 	}
-	list, ok := c.requests.lists[req.List]
-	if !ok {
-		return nil, nil, ErrListUnknown
+	if !verdict.Allow {
+		return nil, nil, refusal(verdict)
 	}
-	coins, err := c.selectCoins(k, list, req.FeeRate)
-	if err != nil {
-		return nil, nil, err
+	v.coins = p.Coins
+	verdict, spend := policy.Payout(c.cfg.Policy, v, p)
+	if !verdict.Allow {
+		return nil, nil, refusal(verdict)
 	}
-	change := k.paidChange
-	spend, err := bitcoin.BuildPayout(bitcoin.Payout{Key: k.root, List: list, Coins: coins, FeeRate: req.FeeRate, Change: change, LockTime: tip.Height})
-	if err != nil {
-		return nil, nil, err
-	}
-	p := &policy.Proposal{Network: c.network, Key: k.threshPK, List: req.List, FeeRate: req.FeeRate, Change: change,
-		Block: tip.Hash, Height: tip.Height, Tx: spend.Bytes()}
-	for _, coin := range coins {
-		p.Coins = append(p.Coins, coin.OutPoint)
-	}
-	return p, spend, nil
+	return &p, spend, nil
 }
 
-// selectCoins takes the coins of an earlier attempt at the same list, so that at
-// most one of both can confirm, and free coins besides.
-func (c *Core) selectCoins(k *key, list bitcoin.PayoutList, rate bitcoin.SatPerKWU) ([]bitcoin.Coin, error) {
-	id := list.ID()
-	var held, free []bitcoin.Coin
-	for _, coin := range c.spendable(k) {
-		promise, promised := c.requests.locks[coin.OutPoint]
-		switch {
-		case !promised:
-			free = append(free, coin)
-		case promise.list == id:
-			held = append(held, coin)
-		}
+// refusal turns a verdict of this member's own policy into an error.
+func refusal(v policy.Verdict) error {
+	if v.Rule == policy.TipUnknown || v.Rule == policy.TipStale {
+		return fmt.Errorf("%w: %s", ErrNoTip, v.Reason)
 	}
-	if len(held) > 0 {
-		selected, err := bitcoin.SelectCoins(held, list, rate)
-		var short *bitcoin.InsufficientError
-		if !errors.As(err, &short) {
-			return selected, err
-		}
-		return bitcoin.SelectCoins(append(held, free...), list, rate)
+	if v.Rule == policy.PayoutUnknown {
+		return ErrListUnknown
 	}
-	if len(free) == 0 {
-		return nil, &bitcoin.InsufficientError{Need: list.Total()}
-	}
-	return bitcoin.SelectCoins(free, list, rate)
+	return &RefusedError{v}
 }
 
-// spendable lists the coins of k that own policy would let go.
-func (c *Core) spendable(k *key) []bitcoin.Coin {
-	var out []bitcoin.Coin
+// candidates lists the coins of k that nothing is promised, and those promised to
+// the list already.
+func (c *Core) candidates(k *key, list bitcoin.PayoutID) (free, held []wire.OutPoint) {
 	for _, coin := range c.ledger.sorted() {
-		depth := uint32(c.ledger.confirmations(coin.Height))
-		if coin.Key != k.id || coin.Spent() || depth < c.cfg.Policy.MinConfirmations || coin.Coinbase && depth < coinbaseMaturity {
+		if coin.Key != k.id || coin.Spent() {
 			continue
 		}
-		out = append(out, bitcoin.Coin{OutPoint: coin.Outpoint, Amount: coin.Amount, Path: coin.Path, Height: coin.Height})
+		promise, promised := c.requests.locks[coin.Outpoint]
+		switch {
+		case !promised:
+			free = append(free, coin.Outpoint)
+		case promise.list == list:
+			held = append(held, coin.Outpoint)
+		}
 	}
-	return out
+	return free, held
 }
-
-// coinbaseMaturity is consensus: a coinbase can be spent 100 blocks later.
-const coinbaseMaturity = 100
 
 // Pay proposes to pay a list. It returns *RefusedError if this member itself
 // refuses and Force is not set.
@@ -200,7 +182,7 @@ func (c *Core) propose(now protocols.Time, kind Kind, key [33]byte, body []byte,
 		return RequestID{}, out, err
 	}
 	if v, _ := c.judge(r); !v.Allow && !force {
-		return RequestID{}, out, &RefusedError{v}
+		return RequestID{}, out, refusal(v)
 	}
 	err = c.broadcast(now, &out, topic(topicRequest, id), raw)
 	return id, out, err

@@ -261,7 +261,7 @@ func (c *Core) resumeApproval(r *request, k *key) {
 		}
 		return bitcoin.Coin{}, false
 	}
-	own := (&view{Core: c, request: r}).Own
+	own := c.viewOf(r).Own
 	if r.spend, err = bitcoin.NewSpend(k.root, tx, coin, own); err != nil {
 		panic(fmt.Sprintf("federation: request %s was approved but cannot be built again: %v", r.id, err))
 	}

@@ -44,7 +44,7 @@ func (c *Core) validateAgain(now protocols.Time, out *Effects) {
 
 // judge asks the pure policy.
 func (c *Core) judge(r *request) (policy.Verdict, *bitcoin.Spend) {
-	v := &view{Core: c, request: r}
+	v := c.viewOf(r)
 	var verdict policy.Verdict
 	var spend *bitcoin.Spend
 	switch r.kind {
@@ -172,11 +172,21 @@ func (c *Core) height() bitcoin.Height {
 	return tip.Height
 }
 
-// view answers the policy's questions about one request from this member's own
+// view answers the policy's questions about one proposal from this member's own
 // data.
 type view struct {
 	*Core
-	request *request
+	key   [33]byte
+	list  bitcoin.PayoutID // zero unless a payout
+	coins []wire.OutPoint  // that the proposal would spend
+}
+
+func (c *Core) viewOf(r *request) *view {
+	v := &view{Core: c, key: r.key, coins: r.inputs()}
+	if r.proposal != nil {
+		v.list = r.proposal.List
+	}
+	return v
 }
 
 func (v *view) Key(pub [33]byte, epoch uint64) (bitcoin.Key, bool) {
@@ -211,16 +221,9 @@ func (v *view) Paid(list bitcoin.PayoutID) (chainhash.Hash, bool) {
 	return chainhash.Hash{}, false
 }
 
+// conflicts says whether the proposal spends a coin that a spends too.
 func (v *view) conflicts(a *request) bool {
-	if v.request.proposal == nil {
-		return false
-	}
-	for _, coin := range a.inputs() {
-		if slices.Contains(v.request.proposal.Coins, coin) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.inputs(), func(o wire.OutPoint) bool { return slices.Contains(v.coins, o) })
 }
 
 func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
@@ -233,7 +236,7 @@ func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
 		Confirmed: true, Coinbase: coin.Coinbase, Spent: coin.Spent(),
 	}
 	k := v.keys.keys[coin.Key]
-	if k == nil || k.threshPK != v.request.key {
+	if k == nil || k.threshPK != v.key {
 		return policy.Coin{}, false // of another key: unknown under this one
 	}
 	d, err := k.root.Derive(coin.Path)
@@ -243,7 +246,7 @@ func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
 	out.Script = d.Script
 	// A promise to the same payout list is judged by Paid.
 	p, promised := v.requests.locks[o]
-	if promised && (v.request.proposal == nil || p.list != v.request.proposal.List) {
+	if promised && (v.list == (bitcoin.PayoutID{}) || p.list != v.list) {
 		out.Promised = p.txid
 	}
 	return out, true
@@ -251,14 +254,14 @@ func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
 
 func (v *view) Own(script []byte) (bitcoin.Path, bool) {
 	id, path, ok := v.owner(script)
-	if k := v.keys.keys[id]; !ok || k == nil || k.threshPK != v.request.key {
+	if k := v.keys.keys[id]; !ok || k == nil || k.threshPK != v.key {
 		return bitcoin.Path{}, false
 	}
 	return path, true
 }
 
 func (v *view) NextChange() uint32 {
-	k, ok := v.keyOf(v.request.key)
+	k, ok := v.keyOf(v.key)
 	if !ok {
 		return 0
 	}

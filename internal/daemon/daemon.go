@@ -355,8 +355,5 @@ func (d *Daemon) run(job protocols.Job) {
 	}})
 }
 
-// Context of the daemon, done when it stops.
-func (d *Daemon) Context() context.Context { return d.ctx }
-
-// name for errors and logs
+// short is how IDs stand in logs.
 func short(id fmt.Stringer) string { return id.String()[:12] }
