@@ -122,6 +122,7 @@ func (m *Machine) Resync(now protocols.Time, peer protocols.NodeID) protocols.Ef
 		if !member || i == m.self {
 			return
 		}
+		m.replace(fx, i) // first: the refill of a kept PSIG is then known to be old
 		for _, r := range m.order {
 			// As signer: the last answer. As coordinator: the open session. As
 			// neither: that this member is ready.
@@ -135,7 +136,6 @@ func (m *Machine) Resync(now protocols.Time, peer protocols.NodeID) protocols.Ef
 				m.send(fx, i, readyMsg{r.id})
 			}
 		}
-		m.replace(fx, i)
 		m.held[i].asked = false
 		m.markStarved()
 		size := 0

@@ -183,7 +183,9 @@ func (m *Machine) offer(fx *effects, to, count int) {
 // replace wipes what a coordinator holds and hands it a new pool. A coordinator
 // that lost its memory gets new pairs: none is ever announced twice.
 func (m *Machine) replace(fx *effects, to int) {
-	m.issued[to].drop(0)
+	p := m.issued[to]
+	p.drop(0)
+	p.evicted = p.next - 1 - uint64(p.making) // also those used: an old PSIG may announce them once more
 	m.offer(fx, to, m.missing(to))
 }
 
