@@ -285,6 +285,7 @@ func (x *Verdict) GetReason() string {
 	return ""
 }
 
+// Block is a block of the own chain view.
 type Block struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Height        uint32                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
@@ -340,7 +341,7 @@ func (x *Block) GetHash() string {
 // Unready is one reason why the member cannot sign now.
 type Unready struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Check         string                 `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"` // stable name: "members", "chain", "tip" or "key"
+	Check         string                 `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"` // stable name: "daemon", "members", "chain", "tip" or "key"
 	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Action        string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"` // what a person can do about it
 	unknownFields protoimpl.UnknownFields
@@ -2862,7 +2863,7 @@ func (x *GetRequestResponse) GetRequest() *Request {
 type WaitRequestRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Until          RequestState           `protobuf:"varint,2,opt,name=until,proto3,enum=frostfed.v1.RequestState" json:"until,omitempty"`           // SIGNED or CONFIRMED; a message is never confirmed
+	Until          RequestState           `protobuf:"varint,2,opt,name=until,proto3,enum=frostfed.v1.RequestState" json:"until,omitempty"`           // SIGNED (also if unspecified) or CONFIRMED; a message is never confirmed
 	TimeoutSeconds uint32                 `protobuf:"varint,3,opt,name=timeout_seconds,json=timeoutSeconds,proto3" json:"timeout_seconds,omitempty"` // 0 means 60; at most 3,600
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

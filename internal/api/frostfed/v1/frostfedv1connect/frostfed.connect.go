@@ -129,8 +129,10 @@ type MemberServiceClient interface {
 	SignTransaction(context.Context, *connect.Request[v1.SignTransactionRequest]) (*connect.Response[v1.SignTransactionResponse], error)
 	// SignMessage proposes to sign a message, under a tag that no transaction has.
 	SignMessage(context.Context, *connect.Request[v1.SignMessageRequest]) (*connect.Response[v1.SignMessageResponse], error)
-	// ListRequests lists requests in the order in which this member learned of them.
+	// ListRequests lists requests in the order in which this member learned of them,
+	// without their messages, signatures and transactions.
 	ListRequests(context.Context, *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error)
+	// GetRequest tells all of one request.
 	GetRequest(context.Context, *connect.Request[v1.GetRequestRequest]) (*connect.Response[v1.GetRequestResponse], error)
 	// WaitRequest answers when a request has reached a state, when it never will,
 	// or when the time is over.
@@ -392,8 +394,10 @@ type MemberServiceHandler interface {
 	SignTransaction(context.Context, *connect.Request[v1.SignTransactionRequest]) (*connect.Response[v1.SignTransactionResponse], error)
 	// SignMessage proposes to sign a message, under a tag that no transaction has.
 	SignMessage(context.Context, *connect.Request[v1.SignMessageRequest]) (*connect.Response[v1.SignMessageResponse], error)
-	// ListRequests lists requests in the order in which this member learned of them.
+	// ListRequests lists requests in the order in which this member learned of them,
+	// without their messages, signatures and transactions.
 	ListRequests(context.Context, *connect.Request[v1.ListRequestsRequest]) (*connect.Response[v1.ListRequestsResponse], error)
+	// GetRequest tells all of one request.
 	GetRequest(context.Context, *connect.Request[v1.GetRequestRequest]) (*connect.Response[v1.GetRequestResponse], error)
 	// WaitRequest answers when a request has reached a state, when it never will,
 	// or when the time is over.
