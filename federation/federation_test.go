@@ -559,3 +559,28 @@ func TestMessageNeedsACommand(t *testing.T) {
 		}
 	}
 }
+
+// More ceremonies than key generation runs at once are worked off in turn.
+func TestManyKeysAtOnce(t *testing.T) {
+	w := newWorld(t, 4, nil)
+	const keys = 7
+	for i := range keys {
+		_, e, err := w.cores[i%4].NewKey(w.now, fmt.Sprintf("key%d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.settle(i%4, e)
+	}
+	w.run()
+	for i, core := range w.cores {
+		active := 0
+		for _, k := range core.Keys() {
+			if k.ID != (KeyID{}) {
+				active++
+			}
+		}
+		if active != keys {
+			t.Errorf("member %d has %d of %d keys", i, active, keys)
+		}
+	}
+}

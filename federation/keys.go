@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -55,6 +56,8 @@ type ceremony struct {
 	T     int
 	Birth bitcoin.Height // no coin of the key can be older
 	Nonce [16]byte       // makes two proposals of the same label different
+
+	started bool // key generation took it; what it took must not be started again
 }
 
 func (p *ceremony) encode() []byte {
@@ -210,9 +213,31 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 		return
 	}
 	c.keys.proposals[id] = p
-	c.persist(out, "p/"+hex.EncodeToString(id[:]), payload)
 	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
-	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label}))
+	c.startCeremony(now, out, id, p)
+}
+
+// startCeremony starts a key generation, unless too many are under way: then it
+// waits for one of them to end.
+func (c *Core) startCeremony(now protocols.Time, out *Effects, id [32]byte, p *ceremony) {
+	e := c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label})
+	p.started = !slices.ContainsFunc(e.Out, func(event dkg.Event) bool {
+		failed, ok := event.(dkg.Failed)
+		return ok && failed.Reason == dkg.ReasonBusy
+	})
+	c.persist(out, "p/"+hex.EncodeToString(id[:]), append([]byte{boolByte(p.started)}, p.encode()...))
+	if p.started {
+		c.fromDKG(now, out, e)
+	}
+}
+
+// startWaiting starts the ceremonies that found key generation busy.
+func (c *Core) startWaiting(now protocols.Time, out *Effects) {
+	for _, id := range slices.SortedFunc(maps.Keys(c.keys.proposals), func(a, b [32]byte) int { return slices.Compare(a[:], b[:]) }) {
+		if p := c.keys.proposals[id]; !p.started {
+			c.startCeremony(now, out, id, p)
+		}
+	}
 }
 
 // keyActive takes a key into use. It comes again after each restart.
@@ -247,6 +272,7 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 	}
 	c.resumeRequests(now, out, k)
 	c.validateAgain(now, out)
+	c.startWaiting(now, out)
 }
 
 // rescan rewinds the chain view when a key turns active after blocks that could
@@ -266,7 +292,7 @@ func (c *Core) rescan(out *Effects, k *key) {
 	out.Out = append(out.Out, Rescan{From: k.birth})
 }
 
-func (c *Core) keyProgress(_ protocols.Time, out *Effects, event dkg.Event) {
+func (c *Core) keyProgress(now protocols.Time, out *Effects, event dkg.Event) {
 	switch event := event.(type) {
 	case dkg.Progress:
 		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: event.Phase.String(),
@@ -275,6 +301,7 @@ func (c *Core) keyProgress(_ protocols.Time, out *Effects, event dkg.Event) {
 		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: "generated"})
 	case dkg.Failed:
 		out.Out = append(out.Out, KeyFailed{Ceremony: event.CeremonyID, Reason: event.Reason.String(), Culprits: event.Culprits})
+		c.startWaiting(now, out)
 	}
 }
 

@@ -211,13 +211,13 @@ func (c *Core) requestProposed(now protocols.Time, out *Effects, sender protocol
 	c.saveRequest(out, r)
 	out.Out = append(out.Out, RequestProposed{Request: r.id, Kind: r.kind, Proposer: sender, TxID: r.txid})
 	c.takeEarlyVerdicts(out, r)
-	c.findConfirmation(out, r)
+	c.findConfirmation(now, out, r)
 	c.validate(now, out, r)
-	c.prune(out)
+	c.prune(now, out)
 }
 
 // prune forgets the oldest finished requests.
-func (c *Core) prune(out *Effects) {
+func (c *Core) prune(now protocols.Time, out *Effects) {
 	var finished []*request
 	for _, r := range c.requests.sorted() {
 		if r.forgettable(c.height()) {
@@ -234,6 +234,7 @@ func (c *Core) prune(out *Effects) {
 		for _, kind := range []string{"r/", "v/", "x/"} {
 			c.persist(out, kind+r.id.String(), nil)
 		}
-		absorb(c, 0, out, echoPrefix, c.echo.Forget(0, r.proposer, topic(topicRequest, r.id)))
+		c.fromSign(now, out, c.sign.Cancel(now, r.id))
+		absorb(c, now, out, echoPrefix, c.echo.Forget(now, r.proposer, topic(topicRequest, r.id)))
 	}
 }

@@ -18,7 +18,7 @@ import (
 //
 //	b/<height>      block hash of the chain view
 //	c/<outpoint>    coin
-//	p/<ceremony>    proposal of a key, as broadcast
+//	p/<ceremony>    whether it was started, and the proposal of the key as broadcast
 //	a/<key>         address counters
 //	l/<list>        payout list
 //	r/<request>     proposer, order, arrival, and the request as broadcast
@@ -200,9 +200,15 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 	}
 	switch kind {
 	case "p":
-		p, err := decodeCeremony(r.Value)
+		if len(r.Value) == 0 {
+			return errRequest
+		}
+		p, err := decodeCeremony(r.Value[1:])
+		if err != nil {
+			return err
+		}
+		p.started = r.Value[0] == 1
 		c.keys.proposals[[32]byte(id)] = p
-		return err
 	case "a":
 		counters, ok := decodeCounters(r.Value)
 		if !ok {

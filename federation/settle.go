@@ -80,18 +80,18 @@ func (c *Core) BlockConnected(now protocols.Time, height bitcoin.Height, block *
 	}
 	for _, r := range c.requests.sorted() {
 		if !r.finished(height) || r.confirmedAt == 0 && r.replacedAt == 0 {
-			c.findConfirmation(&out, r)
+			c.findConfirmation(now, &out, r)
 			c.submit(&out, r) // again with every block, until one holds it
 		}
 	}
 	out.Out = append(out.Out, TipChanged{Block: id})
 	c.validateAgain(now, &out)
-	c.prune(&out)
+	c.prune(now, &out)
 	return out, nil
 }
 
 // BlockDisconnected takes the tip away again after a reorg.
-func (c *Core) BlockDisconnected(_ protocols.Time, height bitcoin.Height, hash chainhash.Hash) (Effects, error) {
+func (c *Core) BlockDisconnected(now protocols.Time, height bitcoin.Height, hash chainhash.Hash) (Effects, error) {
 	var out Effects
 	id := BlockID{Height: height, Hash: hash}
 	if tip, ok := c.ledger.tip(); !ok || tip != id {
@@ -101,6 +101,9 @@ func (c *Core) BlockDisconnected(_ protocols.Time, height bitcoin.Height, hash c
 	tip, _ := c.ledger.tip()
 	out.Out = append(out.Out, TipChanged{Block: tip, Reorg: true})
 	for _, r := range c.requests.sorted() {
+		if r.spend != nil && r.signatures == nil && !r.finished(c.height()) {
+			c.startSigning(now, &out, r) // it may have been given up for a transaction that is gone now
+		}
 		c.submit(&out, r)
 	}
 	return out, nil
@@ -123,7 +126,7 @@ func (c *Core) unconnect(out *Effects, id BlockID) {
 
 // findConfirmation looks whether the chain spends the coins of r, by its own
 // transaction or another. Coins tell it even to a member that was away.
-func (c *Core) findConfirmation(out *Effects, r *request) {
+func (c *Core) findConfirmation(now protocols.Time, out *Effects, r *request) {
 	if r.confirmedAt != 0 || r.replacedAt != 0 {
 		return
 	}
@@ -137,6 +140,7 @@ func (c *Core) findConfirmation(out *Effects, r *request) {
 			out.Out = append(out.Out, RequestConfirmed{Request: r.id, TxID: r.txid, Height: coin.SpentAt})
 		} else {
 			r.replacedAt = coin.SpentAt
+			c.fromSign(now, out, c.sign.Cancel(now, r.id))
 		}
 		c.saveSignatures(out, r)
 		return
