@@ -76,6 +76,8 @@ type Daemon struct {
 	work    chan protocols.Job
 	submits chan federation.Submit
 	rescans chan federation.Rescan
+	// commands holds a token for each external command that runs.
+	commands chan struct{}
 
 	hub     hub
 	faults  faultLog
@@ -98,7 +100,7 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	}
 	d := &Daemon{
 		cfg: cfg, start: time.Now(), inputs: make(chan input, maxBatch), work: make(chan protocols.Job, maxBatch),
-		submits: make(chan federation.Submit, maxBatch), rescans: make(chan federation.Rescan, 1),
+		submits: make(chan federation.Submit, maxBatch), rescans: make(chan federation.Rescan, 1), commands: make(chan struct{}, maxCommands),
 		metrics: newMetrics(cfg.Registerer), faults: newFaultLog(cfg.Log),
 	}
 	core, effects, err := federation.Restore(d.now(), cfg.Core, records)
