@@ -11,6 +11,7 @@ import (
 
 	v1 "frostfed/internal/api/frostfed/v1"
 	"frostfed/internal/api/frostfed/v1/frostfedv1connect"
+	"frostfed/policy"
 )
 
 // Exit codes of the command line.
@@ -66,8 +67,12 @@ func Hint(err error) string {
 		return "the daemon is not running; start it with 'frostfed run'"
 	case errors.Is(err, syscall.EACCES):
 		return "run this as the user who runs the daemon"
-	case refusal(err) != nil:
-		return "--force proposes it all the same; the other members decide for themselves"
+	}
+	if r := refusal(err); r != nil {
+		if (policy.Verdict{Rule: policy.Rule(r.Rule)}).Transient() {
+			return "this may pass by itself; try again later"
+		}
+		return "this member's own rules refuse it; see [policy] in its configuration"
 	}
 	if hint := detail[*v1.Hint](err); hint != nil {
 		return (*hint).Text

@@ -46,16 +46,12 @@ var codes = []struct {
 	{federation.ErrTooManyOpen, connect.CodeResourceExhausted},
 	{federation.ErrGap, connect.CodeResourceExhausted},
 
-	{bitcoin.ErrNoCoins, connect.CodeFailedPrecondition},
-	{bitcoin.ErrTooHeavy, connect.CodeFailedPrecondition},
-	{bitcoin.ErrPaysItself, connect.CodeFailedPrecondition},
 	{errDryRunList, connect.CodeFailedPrecondition},
 
 	{federation.ErrLabel, connect.CodeInvalidArgument},
 	{federation.ErrKeyAmbig, connect.CodeInvalidArgument},
 	{federation.ErrRequestAmbig, connect.CodeInvalidArgument},
 	{federation.ErrMessageSize, connect.CodeInvalidArgument},
-	{bitcoin.ErrFeeRate, connect.CodeInvalidArgument},
 	{bitcoin.ErrPSBT, connect.CodeInvalidArgument},
 	{bitcoin.ErrTx, connect.CodeInvalidArgument},
 	{errListAmbig, connect.CodeInvalidArgument},
@@ -78,14 +74,11 @@ func asError(err error) error {
 	}
 	var refused *federation.RefusedError
 	var list *bitcoin.ListError
-	var short *bitcoin.InsufficientError
 	switch {
 	case errors.As(err, &refused):
 		return detailed(connect.CodeFailedPrecondition, err, &v1.Refusal{Rule: string(refused.Verdict.Rule), Reason: refused.Verdict.Reason})
 	case errors.As(err, &list):
 		return detailed(connect.CodeInvalidArgument, err, &v1.Hint{Text: list.Hint})
-	case errors.As(err, &short):
-		return connect.NewError(connect.CodeFailedPrecondition, err)
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {

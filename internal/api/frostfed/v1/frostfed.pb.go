@@ -23,8 +23,7 @@
 //	invalid_argument     the input is wrong; a detail Hint may say how to mend it
 //	not_found            no such key, list or request
 //	already_exists       the label of a new key is taken
-//	failed_precondition  refused by policy if it carries a detail Refusal;
-//	                     else the state does not allow it (coins do not suffice)
+//	failed_precondition  refused by the own policy if it carries a detail Refusal
 //	unavailable          not ready yet, or the daemon is stopping; try again
 //	resource_exhausted   a limit is reached
 
@@ -1969,8 +1968,10 @@ type PayRequest struct {
 	// Proposed in place of the transaction that this member would build: PSBT or
 	// unsigned transaction, binary or as base64 or hex. Every member compares it
 	// with its own.
-	Transaction    []byte `protobuf:"bytes,5,opt,name=transaction,proto3" json:"transaction,omitempty"`
-	Force          bool   `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`                                        // propose even what the own policy refuses; the others decide for themselves
+	Transaction []byte `protobuf:"bytes,5,opt,name=transaction,proto3" json:"transaction,omitempty"`
+	// Propose even what the own daily limit refuses, or a transaction of the call
+	// that the own policy refuses. The others decide for themselves.
+	Force          bool   `protobuf:"varint,6,opt,name=force,proto3" json:"force,omitempty"`
 	DryRun         bool   `protobuf:"varint,7,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`                        // only plan it; changes nothing, so the list must be known
 	IdempotencyKey string `protobuf:"bytes,8,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // see NewKeyRequest
 	unknownFields  protoimpl.UnknownFields
@@ -2238,9 +2239,9 @@ func (x *Plan) GetInputs() int32 {
 type SignTransactionRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Key            string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Psbt           []byte                 `protobuf:"bytes,2,opt,name=psbt,proto3" json:"psbt,omitempty"` // binary, or base64 text
-	Force          bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`
-	IdempotencyKey string                 `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Psbt           []byte                 `protobuf:"bytes,2,opt,name=psbt,proto3" json:"psbt,omitempty"`                                           // binary, or base64 text
+	Force          bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`                                        // propose even what the own policy refuses
+	IdempotencyKey string                 `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // see NewKeyRequest
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2358,9 +2359,9 @@ func (x *SignTransactionResponse) GetTxid() string {
 type SignMessageRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Key            string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Message        []byte                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"` // 1 to 4,096 bytes
-	Force          bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`
-	IdempotencyKey string                 `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Message        []byte                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`                                     // 1 to 4,096 bytes
+	Force          bool                   `protobuf:"varint,3,opt,name=force,proto3" json:"force,omitempty"`                                        // propose even what the own policy refuses
+	IdempotencyKey string                 `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"` // see NewKeyRequest
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }

@@ -21,8 +21,7 @@
 //	invalid_argument     the input is wrong; a detail Hint may say how to mend it
 //	not_found            no such key, list or request
 //	already_exists       the label of a new key is taken
-//	failed_precondition  refused by policy if it carries a detail Refusal;
-//	                     else the state does not allow it (coins do not suffice)
+//	failed_precondition  refused by the own policy if it carries a detail Refusal
 //	unavailable          not ready yet, or the daemon is stopping; try again
 //	resource_exhausted   a limit is reached
 package frostfedv1connect
