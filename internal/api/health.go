@@ -39,17 +39,17 @@ func Readiness(d *daemon.Daemon) func(context.Context) []Unready {
 		if err != nil {
 			return []Unready{{"daemon", err.Error(), "look at the log; a slow disk or a stopping process shows there"}}
 		}
-		return unready(d, st)
+		return unready(st, d.ChainTrouble())
 	}
 }
 
-func unready(d *daemon.Daemon, st federation.Status) []Unready {
+func unready(st federation.Status, trouble error) []Unready {
 	out := []Unready{}
 	if st.Connected < st.T {
 		out = append(out, Unready{"members", fmt.Sprintf("%d members are connected, this one included; %d must sign", st.Connected, st.T),
 			"'frostfed peers' shows who is away and why"})
 	}
-	switch trouble := d.ChainTrouble(); {
+	switch {
 	case trouble != nil:
 		out = append(out, Unready{"chain", trouble.Error(), "look at the Bitcoin node, and at [chain] in the configuration"})
 	case !st.ChainReady:

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"frostfed/federation"
 )
 
 func TestMetricsHandler(t *testing.T) {
@@ -65,5 +68,36 @@ func TestReadiness(t *testing.T) {
 	m.mine(1)
 	if got := Readiness(m.deps.Daemon)(t.Context()); got == nil || len(got) != 0 {
 		t.Fatalf("with a key: %v", got)
+	}
+}
+
+func TestUnready(t *testing.T) {
+	fine := federation.Status{N: 5, T: 3, Connected: 3, Keys: 1, ChainReady: true, Tip: federation.BlockID{Hash: [32]byte{1}}}
+	for _, tc := range []struct {
+		name    string
+		change  func(*federation.Status)
+		trouble error
+		want    string
+	}{
+		{"ready", func(*federation.Status) {}, nil, ""},
+		{"too few members", func(s *federation.Status) { s.Connected = 2 }, nil, "members"},
+		{"chain in trouble", func(s *federation.Status) { s.ChainReady = false }, errors.New("node is syncing"), "chain"},
+		{"chain not asked yet", func(s *federation.Status) { s.ChainReady = false }, nil, "chain"},
+		{"no block", func(s *federation.Status) { s.Tip = federation.BlockID{} }, nil, "tip"},
+		{"no key", func(s *federation.Status) { s.Keys = 0 }, nil, "key"},
+		{"nothing", func(s *federation.Status) { *s = federation.Status{N: 5, T: 3, Connected: 1} }, nil, "members chain key"},
+	} {
+		st := fine
+		tc.change(&st)
+		var checks []string
+		for _, u := range unready(st, tc.trouble) {
+			checks = append(checks, u.Check)
+			if u.Reason == "" || u.Action == "" {
+				t.Errorf("%s: %v says too little", tc.name, u)
+			}
+		}
+		if got := strings.Join(checks, " "); got != tc.want {
+			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
+		}
 	}
 }

@@ -30,10 +30,11 @@ func (s *service) GetStatus(ctx context.Context, _ *connect.Request[v1.GetStatus
 		ActiveKeys: int32(st.Keys), OpenRequests: int32(st.Open), Version: s.Version,
 		UptimeSeconds: int64(time.Since(s.Started).Seconds()), ListenAddrs: s.Host.Addrs(),
 	}
-	if trouble := s.Daemon.ChainTrouble(); trouble != nil {
+	trouble := s.Daemon.ChainTrouble()
+	if trouble != nil {
 		reply.ChainReason = trouble.Error()
 	}
-	for _, u := range unready(s.Daemon, st) {
+	for _, u := range unready(st, trouble) {
 		reply.Unready = append(reply.Unready, &v1.Unready{Check: u.Check, Reason: u.Reason, Action: u.Action})
 	}
 	reply.Ready = len(reply.Unready) == 0
