@@ -1,0 +1,242 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+
+	"frostfed/bitcoin"
+	"frostfed/crypto/memberkey"
+	"frostfed/federation"
+	"frostfed/policy"
+	"frostfed/protocols/membership"
+)
+
+// Mutant is a world that breaks a rule on purpose, to see that it is noticed.
+type Mutant int
+
+// The mutants.
+const (
+	Faithful       Mutant = iota
+	SpeakFirst            // a driver that sends before it commits, and may die between
+	Amnesia               // a member that starts with an empty disk
+	SameRandomness        // a process that draws what the one before drew, as a cloned machine does
+)
+
+// Options of a run.
+type Options struct {
+	Mutant Mutant
+	Full   bool // keep the whole trace, not only its end
+}
+
+// Report is what came of a seed.
+type Report struct {
+	Seed   uint64
+	Knobs  Knobs
+	Hash   string // of the trace: equal for equal seeds, or something is not deterministic
+	Trace  []string
+	Err    error // the first invariant that broke, or nil
+	Events int
+	Stats  Stats
+}
+
+// Violation is a broken invariant.
+type Violation struct {
+	Invariant string // I1 to I8, or a word
+	At        int64  // virtual ms
+	Detail    string
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s at %d ms: %s", v.Invariant, v.At, v.Detail)
+}
+
+// maxEvents ends a world that does not come to rest: a healthy one has some ten
+// thousands.
+const maxEvents = 2_000_000
+
+// world is one federation in its virtual surroundings.
+type world struct {
+	seed   uint64
+	knobs  Knobs
+	mutant Mutant
+	rng    *rand.Rand
+	trace  *trace
+	queue  queue
+	now    int64
+	calm   bool // no faults any more, but those of faulty members
+	idle   bool // nothing is left to do; no block is mined
+	err    *Violation
+
+	charter *membership.Charter
+	members []*member
+	net     *network
+	chain   *chain
+	work    *workload
+	check   *checker
+	crashes int
+}
+
+// Run simulates one seed.
+func Run(seed uint64, o Options) (report Report) {
+	keep := 200
+	if o.Full {
+		keep = 0
+	}
+	w := &world{seed: seed, mutant: o.Mutant, rng: rand.New(rand.NewPCG(seed, 0x66726f7374)), trace: newTrace(keep)}
+	w.knobs = draw(w.rng)
+	report = Report{Seed: seed, Knobs: w.knobs}
+	defer func() {
+		if p := recover(); p != nil {
+			w.fail("panic", "%v\n%s", p, debug.Stack())
+		}
+		if w.err != nil {
+			w.trace.add(w.now, "FAILED %s", w.err.Invariant)
+			report.Err = w.err
+		}
+		report.Hash, report.Trace = w.trace.hash(), w.trace.tail()
+		if w.check != nil {
+			report.Stats = w.check.stats
+		}
+	}()
+	w.build()
+	for w.queue.Len() > 0 && w.err == nil && !w.work.finished {
+		e := w.queue.next()
+		w.now = e.at
+		e.run()
+		if report.Events++; report.Events > maxEvents {
+			w.fail("I7", "more than %d events", maxEvents)
+		}
+	}
+	return report
+}
+
+func (w *world) at(t int64, f func())    { w.queue.plan(t, f) }
+func (w *world) after(d int64, f func()) { w.at(w.now+d, f) }
+
+// fail notes the first violation; the world ends with it.
+func (w *world) fail(invariant, format string, args ...any) {
+	if w.err == nil {
+		w.err = &Violation{invariant, w.now, fmt.Sprintf(format, args...)}
+	}
+}
+
+// mayCrash draws whether a member dies now.
+func (w *world) mayCrash() bool {
+	if w.calm || w.crashes >= w.knobs.Crashes || w.rng.Float64() >= w.knobs.CrashRate {
+		return false
+	}
+	w.crashes++
+	return true
+}
+
+func (w *world) build() {
+	w.trace.add(0, "seed %d mutant %d %v", w.seed, w.mutant, w.knobs)
+	keys := make(map[[33]byte]*memberkey.Keys)
+	var cards []*membership.Card
+	for i := range w.knobs.N {
+		k, err := memberkey.Derive(bytes.Repeat([]byte{byte(i + 1)}, memberkey.SeedSize), 0)
+		if err != nil {
+			panic(err) // the seed is well-formed
+		}
+		card, err := membership.NewCard(k, fmt.Sprintf("member%d", i), 1, nil, func() [32]byte { return [32]byte{1} })
+		if err != nil {
+			panic(err)
+		}
+		keys[k.Host.Public()] = k
+		cards = append(cards, card)
+	}
+	charter, err := membership.NewCharter("sim", "regtest", w.knobs.T, cards)
+	if err != nil {
+		panic(err)
+	}
+	w.charter = charter
+	rules := policy.DefaultConfig()
+	rules.MinConfirmations = w.knobs.Confirmations
+	for i, card := range charter.Cards {
+		w.members = append(w.members, &member{w: w, index: i, disk: newDisk(), cfg: federation.Config{
+			Charter: charter, Self: card.NodeID(), Host: &keys[card.Host].Host, Policy: rules, Gap: 4, Version: "sim"}})
+	}
+	w.net, w.check, w.work = newNetwork(w), newChecker(w), newWorkload(w)
+	w.chain = newChain(w)
+	w.schedule()
+}
+
+// schedule plans the life of the world: a fault period, and calm after it.
+func (w *world) schedule() {
+	k := w.knobs
+	for _, m := range w.members {
+		w.after(w.rng.Int64N(3_000), m.start)
+	}
+	within := func(f func()) { w.at(w.rng.Int64N(k.FaultTime), f) }
+	for range k.Cuts {
+		within(w.net.partition)
+	}
+	for range k.Reorgs {
+		depth := 1 + w.rng.IntN(3)
+		if w.rng.IntN(6) == 0 {
+			depth = 6
+		}
+		within(func() { w.chain.reorg(depth); w.announceTip() })
+	}
+	w.after(k.BlockTime, w.block)
+	w.work.schedule()
+	w.at(k.FaultTime, w.becomeCalm)
+}
+
+// block mines for ever.
+func (w *world) block() {
+	if !w.idle {
+		w.chain.mine(w.calm)
+		w.announceTip()
+	}
+	w.after(k1(w.rng, w.knobs.BlockTime), w.block)
+}
+
+// k1 spreads a mean over half to one and a half of it.
+func k1(r *rand.Rand, mean int64) int64 { return mean/2 + r.Int64N(mean) }
+
+// announceTip lets each member's node learn of a new tip in its own time.
+func (w *world) announceTip() {
+	for _, m := range w.members {
+		w.after(1+w.rng.Int64N(w.knobs.NodeLag), m.poll)
+	}
+}
+
+// becomeCalm ends all faults but those of faulty members.
+func (w *world) becomeCalm() {
+	w.trace.add(w.now, "calm")
+	w.calm = true
+	w.net.heal()
+	for _, m := range w.members {
+		m.start()
+	}
+	w.at(w.now+w.knobs.CalmTime, func() { w.work.overdue() })
+}
+
+// turnFaulty lets the adversary take over its members.
+func (w *world) turnFaulty() {
+	for i := range w.knobs.Faulty {
+		m := w.members[(i*2+int(w.seed%7))%w.knobs.N]
+		w.trace.add(w.now, "faulty %d: %s", m.index, w.knobs.Adversary)
+		m.faulty, m.adversary = true, newAdversary(w.knobs.Adversary)
+		if m.adversary == nil {
+			m.stop()
+		}
+	}
+}
+
+// honest lists the members that are not faulty.
+func (w *world) honest() []*member {
+	var out []*member
+	for _, m := range w.members {
+		if !m.faulty {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// height of the best chain.
+func (w *world) height() bitcoin.Height { return bitcoin.Height(w.chain.height()) }
