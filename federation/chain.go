@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -85,11 +86,17 @@ func (l *ledger) confirmations(h bitcoin.Height) int {
 	return int(tip.Height-h) + 1
 }
 
-// connect applies a block. owner tells which key and path a script belongs to.
-func (l *ledger) connect(id BlockID, block *wire.MsgBlock, owner func(script []byte) (KeyID, bitcoin.Path, bool)) ([]protocols.Record, error) {
+// follows says whether a block can be connected.
+func (l *ledger) follows(id BlockID, block *wire.MsgBlock) error {
 	if tip, ok := l.tip(); ok && (id.Height != tip.Height+1 || block.Header.PrevBlock != tip.Hash) {
-		return nil, fmt.Errorf("%w: %d after %d", errChainOrder, id.Height, tip.Height)
+		return fmt.Errorf("%w: %d after %d", errChainOrder, id.Height, tip.Height)
 	}
+	return nil
+}
+
+// connect applies a block that follows. owner tells which key and path an output
+// belongs to.
+func (l *ledger) connect(id BlockID, block *wire.MsgBlock, owner func(*wire.TxOut) (KeyID, bitcoin.Path, bool)) []protocols.Record {
 	records := []protocols.Record{{Key: blockKey(id.Height), Value: id.Hash.CloneBytes()}}
 	l.blocks = append(l.blocks, id)
 	if len(l.blocks) > keepBlocks {
@@ -107,7 +114,7 @@ func (l *ledger) connect(id BlockID, block *wire.MsgBlock, owner func(script []b
 			}
 		}
 		for vout, out := range tx.TxOut {
-			key, path, ours := owner(out.PkScript)
+			key, path, ours := owner(out)
 			if !ours {
 				continue
 			}
@@ -123,7 +130,7 @@ func (l *ledger) connect(id BlockID, block *wire.MsgBlock, owner func(script []b
 			records = append(records, protocols.Record{Key: coinKey(c.Outpoint)})
 		}
 	}
-	return records, nil
+	return records
 }
 
 // disconnect takes the tip away again.
@@ -192,14 +199,14 @@ func (c *Coin) record() protocols.Record {
 
 // load restores one record of the ledger; records come in order of their keys.
 func (l *ledger) load(r protocols.Record) error {
-	switch r.Key[:2] {
-	case "b/":
-		h, err := strconv.ParseUint(r.Key[2:], 10, 32)
+	switch kind, rest, _ := strings.Cut(r.Key, "/"); kind {
+	case "b":
+		h, err := strconv.ParseUint(rest, 10, 32)
 		if err != nil || len(r.Value) != chainhash.HashSize {
 			return fmt.Errorf("block record %q is malformed", r.Key)
 		}
 		l.blocks = append(l.blocks, BlockID{Height: bitcoin.Height(h), Hash: chainhash.Hash(r.Value)})
-	case "c/":
+	case "c":
 		c := new(Coin)
 		s := cryptobyte.String(r.Value)
 		var version, coinbase uint8

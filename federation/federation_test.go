@@ -30,6 +30,7 @@ type world struct {
 	out     [][]Decision
 	now     protocols.Time
 	blocks  []*wire.MsgBlock
+	held    map[int][]protocols.Job // jobs of members whose processor is busy elsewhere
 }
 
 type packet struct {
@@ -95,15 +96,38 @@ func (w *world) start(i int) {
 	w.cores[i] = core
 	w.settle(i, e)
 	w.settle(i, core.ChainReady(w.now, true))
-	for h := len(core.Blocks()); h < len(w.blocks); h++ {
-		w.connect(i, h)
-	}
+	w.follow(i)
 	for j, other := range w.cores {
 		if j != i && other != nil {
 			w.settle(i, core.PeerUp(w.now, w.configs[j].Self))
 			w.settle(j, other.PeerUp(w.now, w.configs[i].Self))
 		}
 	}
+}
+
+// follow brings a member to the tip.
+func (w *world) follow(i int) {
+	w.t.Helper()
+	next := 0
+	if tip, ok := w.cores[i].ledger.tip(); ok {
+		next = int(tip.Height) + 1
+	}
+	for h := next; h < len(w.blocks); h++ {
+		w.connect(i, h)
+	}
+}
+
+// hold stops the jobs of a member, release lets them go on.
+func (w *world) hold(i int) { w.held = map[int][]protocols.Job{i: nil} }
+
+func (w *world) release(i int) {
+	w.t.Helper()
+	jobs := w.held[i]
+	w.held = nil
+	for _, job := range jobs {
+		w.settle(i, w.cores[i].Done(w.now, job.ID, job.Run()))
+	}
+	w.run()
 }
 
 func sortedKeys(m map[string][]byte) []string {
@@ -142,6 +166,15 @@ func (w *world) settle(i int, e Effects) {
 		w.queue = append(w.queue, packet{i, to, env})
 	}
 	w.out[i] = append(w.out[i], e.Out...)
+	if jobs, busy := w.held[i]; busy {
+		w.held[i] = append(jobs, e.Work...)
+		e.Work = nil
+	}
+	for _, d := range e.Out {
+		if _, ok := d.(Rescan); ok {
+			w.follow(i)
+		}
+	}
 	for _, job := range e.Work {
 		w.settle(i, w.cores[i].Done(w.now, job.ID, job.Run()))
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/btcsuite/btcd/wire/v2"
 	"golang.org/x/crypto/cryptobyte"
 
 	"frostfed/bitcoin"
@@ -54,10 +55,15 @@ var (
 type ceremony struct {
 	Label string
 	T     int
-	Birth bitcoin.Height // no coin of the key can be older
+	Birth bitcoin.Height // the proposer's tip
 	Nonce [16]byte       // makes two proposals of the same label different
 
 	started bool // key generation took it; what it took must not be started again
+	// since is the height above which this member looks for coins of the key: its
+	// own tip when it heard of the ceremony. The key is made with its help, so
+	// nobody can have paid it before. A proposer's word does not count: 0 would
+	// make everybody scan the chain from its beginning.
+	since bitcoin.Height
 }
 
 func (p *ceremony) encode() []byte {
@@ -102,20 +108,21 @@ func (c *Core) proposalID(tag string, proposer protocols.NodeID, payload []byte)
 	return memberkey.Hash(tag, c.id[:], []byte{byte(c.cfg.Charter.Index(proposer))}, payload)
 }
 
-// key is a key of the federation as this member knows it.
+// key is a key of the federation as this member knows it. Its public part is
+// restored at once, so that blocks are searched for its coins; its share comes
+// back later, as the result of a job.
 type key struct {
 	id       KeyID
 	ceremony [32]byte
-	label    string
-	t        int
 	threshPK [33]byte
-	birth    bitcoin.Height
+	label    string
 	root     bitcoin.Key
+	active   bool // the signing machine has the share
 
-	issued      uint32 // addresses this member has given out
-	paidReceive uint32 // one above the highest receive index seen in a block
-	paidChange  uint32 // one above the highest change index seen or approved
-	watched     [2]uint32
+	issued     uint32    // addresses this member has given out
+	paid       [2]uint32 // by branch: one above the highest index seen in a block
+	nextChange uint32    // one above the highest change index seen or approved
+	watched    [2]uint32
 }
 
 // watch is what a script belongs to.
@@ -126,14 +133,12 @@ type watch struct {
 
 type keyring struct {
 	proposals map[[32]byte]*ceremony // by ceremony ID
-	keys      map[KeyID]*key         // active ones
-	counters  map[KeyID][3]uint32    // restored before the key is active again
+	keys      map[KeyID]*key         // active ones, and those that were before a restart
 	scripts   map[string]watch
 }
 
 func newKeyring() keyring {
-	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key),
-		counters: make(map[KeyID][3]uint32), scripts: make(map[string]watch)}
+	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key), scripts: make(map[string]watch)}
 }
 
 func (k *keyring) sorted() []*key {
@@ -155,6 +160,9 @@ func (k *keyring) find(name string) (*key, error) {
 			}
 			found = v
 		}
+	}
+	if found != nil && !found.active {
+		return nil, ErrKeyNotReady
 	}
 	if found == nil {
 		for _, p := range k.proposals {
@@ -212,6 +220,10 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	if c.keys.proposals[id] != nil || len(c.keys.proposals) >= MaxKeys {
 		return
 	}
+	p.since = p.Birth // unless this member has seen a block yet
+	if tip, ok := c.ledger.tip(); ok {
+		p.since = tip.Height
+	}
 	c.keys.proposals[id] = p
 	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
 	c.startCeremony(now, out, id, p)
@@ -225,7 +237,7 @@ func (c *Core) startCeremony(now protocols.Time, out *Effects, id [32]byte, p *c
 		failed, ok := event.(dkg.Failed)
 		return ok && failed.Reason == dkg.ReasonBusy
 	})
-	c.persist(out, "p/"+hex.EncodeToString(id[:]), append([]byte{boolByte(p.started)}, p.encode()...))
+	c.saveCeremony(out, id, p)
 	if p.started {
 		c.fromDKG(now, out, e)
 	}
@@ -242,32 +254,28 @@ func (c *Core) startWaiting(now protocols.Time, out *Effects) {
 
 // keyActive takes a key into use. It comes again after each restart.
 func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) {
+	defer event.SecShare.Wipe()
 	id := KeyID(event.SessionID)
-	if c.keys.keys[id] != nil {
-		event.SecShare.Wipe()
+	k := c.keys.keys[id]
+	fresh := k == nil
+	if fresh {
+		var err error
+		if k, err = c.newKey(id, event.CeremonyID, event.ThreshPK); err != nil {
+			panic(fmt.Sprintf("federation: key generation returned an invalid key: %v", err))
+		}
+		c.watchAhead(k)
+		c.saveKey(out, k)
+	}
+	if k.active {
 		return
 	}
-	root, err := bitcoin.NewKey(c.network, event.ThreshPK, bitcoin.ChainCode(c.id, event.ThreshPK))
-	if err != nil {
-		panic(fmt.Sprintf("federation: key generation returned an invalid key: %v", err))
-	}
-	k := &key{id: id, ceremony: event.CeremonyID, label: event.Label, t: event.T, threshPK: event.ThreshPK, root: root}
-	if p := c.keys.proposals[event.CeremonyID]; p != nil {
-		k.birth = p.Birth
-	}
-	fresh := true
-	if counters, ok := c.keys.counters[id]; ok {
-		k.issued, k.paidReceive, k.paidChange = counters[0], counters[1], counters[2]
-		fresh = false
-	}
-	c.keys.keys[id] = k
-	c.watchAhead(k)
+	k.active = true
+	share := event.SecShare.Bytes()
+	defer clear(share)
 	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK, PubShares: event.PubShares,
-		SecShare: event.SecShare.Bytes()}))
-	event.SecShare.Wipe()
+		SecShare: share}))
 	out.Out = append(out.Out, KeyReady{Key: id, Label: k.label, Acks: event.Acks, Fresh: fresh})
 	if fresh {
-		c.saveCounters(out, k)
 		c.rescan(out, k)
 	}
 	c.resumeRequests(now, out, k)
@@ -275,21 +283,36 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 	c.startWaiting(now, out)
 }
 
+// newKey adds the public part of a key.
+func (c *Core) newKey(id KeyID, ceremony [32]byte, threshPK [33]byte) (*key, error) {
+	root, err := bitcoin.NewKey(c.network, threshPK, bitcoin.ChainCode(c.id, threshPK))
+	if err != nil {
+		return nil, err
+	}
+	k := &key{id: id, ceremony: ceremony, threshPK: threshPK, root: root}
+	if p := c.keys.proposals[ceremony]; p != nil {
+		k.label = p.Label
+	}
+	c.keys.keys[id] = k
+	return k, nil
+}
+
 // rescan rewinds the chain view when a key turns active after blocks that could
 // have paid it.
 func (c *Core) rescan(out *Effects, k *key) {
-	tip, ok := c.ledger.tip()
-	if !ok || tip.Height <= k.birth {
-		return
-	}
+	since := c.keys.proposals[k.ceremony].since
+	rewound := false
 	for {
 		tip, ok := c.ledger.tip()
-		if !ok || tip.Height <= k.birth {
+		if !ok || tip.Height <= since {
 			break
 		}
 		c.unconnect(out, tip)
+		rewound = true
 	}
-	out.Out = append(out.Out, Rescan{From: k.birth})
+	if rewound {
+		out.Out = append(out.Out, Rescan{From: since})
+	}
 }
 
 func (c *Core) keyProgress(now protocols.Time, out *Effects, event dkg.Event) {
@@ -314,7 +337,7 @@ func (c *Core) NewAddress(_ protocols.Time, name string) (bitcoin.Derived, Effec
 		return bitcoin.Derived{}, out, err
 	}
 	n := uint32(c.cfg.Charter.N())
-	if k.issued*n >= k.paidReceive+uint32(c.cfg.Gap)*n {
+	if k.issued*n >= k.paid[bitcoin.Receive]+uint32(c.cfg.Gap)*n {
 		return bitcoin.Derived{}, out, ErrGap
 	}
 	d, err := k.root.Derive(bitcoin.Path{Branch: bitcoin.Receive, Index: k.issued*n + uint32(c.index)})
@@ -322,17 +345,17 @@ func (c *Core) NewAddress(_ protocols.Time, name string) (bitcoin.Derived, Effec
 		return bitcoin.Derived{}, out, err
 	}
 	k.issued++
-	c.saveCounters(&out, k)
+	c.saveKey(&out, k)
 	return d, out, nil
 }
 
 // watchAhead extends the watched scripts so far that no member can have issued
-// an address beyond: Gap turns of n members above the highest one paid.
+// an address beyond, Gap turns of n members above the highest one paid, nor
+// approved change beyond.
 func (c *Core) watchAhead(k *key) {
-	ahead := uint32(c.cfg.Gap+1) * uint32(c.cfg.Charter.N())
-	want := [2]uint32{bitcoin.Receive: k.paidReceive + ahead, bitcoin.Change: k.paidChange + changeAhead}
+	ahead := [2]uint32{bitcoin.Receive: uint32(c.cfg.Gap+1) * uint32(c.cfg.Charter.N()), bitcoin.Change: changeAhead}
 	for _, branch := range []bitcoin.Branch{bitcoin.Receive, bitcoin.Change} {
-		for ; k.watched[branch] < want[branch]; k.watched[branch]++ {
+		for ; k.watched[branch] < k.paid[branch]+ahead[branch]; k.watched[branch]++ {
 			path := bitcoin.Path{Branch: branch, Index: k.watched[branch]}
 			if d, err := k.root.Derive(path); err == nil { // an index without a key has no address either
 				c.keys.scripts[string(d.Script)] = watch{k.id, path}
@@ -341,53 +364,109 @@ func (c *Core) watchAhead(k *key) {
 	}
 }
 
-// changeAhead bounds how far a proposer's change index may run ahead of what
-// this member has seen: proposals that failed elsewhere leave gaps.
-const changeAhead = 16
+// Change indices rise with every approval, and not every approved transaction
+// confirms. A member that was away knows those in blocks only: so no member
+// approves one further above these than changeSpread (and the gap policy grants
+// on top, 20), and all watch changeAhead.
+const (
+	changeSpread = 32
+	changeAhead  = 64
+)
 
-// owner is the ledger's question: whose script is this?
-func (c *Core) owner(script []byte) (KeyID, bitcoin.Path, bool) {
-	w, ok := c.keys.scripts[string(script)]
-	return w.key, w.path, ok
+// owner is the ledger's question: whose output is this? One without value is
+// nobody's: anyone can make it, no transaction of ours can spend it, and policy
+// would stumble over it.
+func (c *Core) owner(o *wire.TxOut) (KeyID, bitcoin.Path, bool) {
+	w, ok := c.keys.scripts[string(o.PkScript)]
+	return w.key, w.path, ok && o.Value > 0
 }
 
-// paid notes that an address was used, and watches further.
-func (c *Core) paid(out *Effects, id KeyID, path bitcoin.Path) {
+// paid notes that a block pays an address, and watches further. It says whether
+// it does.
+func (c *Core) paid(out *Effects, id KeyID, path bitcoin.Path) bool {
 	k := c.keys.keys[id]
-	if k == nil {
-		return
+	if path.Index < k.paid[path.Branch] {
+		return false
 	}
-	top := &k.paidReceive
-	if path.Branch == bitcoin.Change {
-		top = &k.paidChange
-	}
-	if path.Index >= *top {
-		*top = path.Index + 1
-		c.watchAhead(k)
-		c.saveCounters(out, k)
+	k.paid[path.Branch] = path.Index + 1
+	k.nextChange = max(k.nextChange, k.paid[bitcoin.Change])
+	c.watchAhead(k)
+	c.saveKey(out, k)
+	return true
+}
+
+// approvedChange notes that a change address will be used.
+func (c *Core) approvedChange(out *Effects, k *key, index uint32) {
+	if index >= k.nextChange {
+		k.nextChange = index + 1
+		c.saveKey(out, k)
 	}
 }
 
-func (c *Core) saveCounters(out *Effects, k *key) {
+func (c *Core) saveKey(out *Effects, k *key) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(addressVersion)
-	b.AddUint32(k.issued)
-	b.AddUint32(k.paidReceive)
-	b.AddUint32(k.paidChange)
+	b.AddBytes(k.ceremony[:])
+	b.AddBytes(k.threshPK[:])
+	for _, v := range []uint32{k.issued, k.paid[bitcoin.Receive], k.paid[bitcoin.Change], k.nextChange} {
+		b.AddUint32(v)
+	}
 	c.persist(out, "a/"+k.id.String(), b.BytesOrPanic())
 }
 
-func decodeCounters(raw []byte) (out [3]uint32, ok bool) {
+// loadKey restores the public part of a key.
+func (c *Core) loadKey(id KeyID, raw []byte) error {
 	s := cryptobyte.String(raw)
 	var version uint8
-	ok = s.ReadUint8(&version) && version == addressVersion &&
-		s.ReadUint32(&out[0]) && s.ReadUint32(&out[1]) && s.ReadUint32(&out[2]) && s.Empty()
-	return out, ok
+	var ceremony [32]byte
+	var threshPK [33]byte
+	var issued, receive, change, next uint32
+	if !s.ReadUint8(&version) || version != addressVersion || !s.CopyBytes(ceremony[:]) || !s.CopyBytes(threshPK[:]) ||
+		!s.ReadUint32(&issued) || !s.ReadUint32(&receive) || !s.ReadUint32(&change) || !s.ReadUint32(&next) || !s.Empty() {
+		return errRecord
+	}
+	k, err := c.newKey(id, ceremony, threshPK)
+	if err != nil {
+		return err
+	}
+	k.issued, k.paid, k.nextChange = issued, [2]uint32{receive, change}, next
+	c.watchAhead(k)
+	return nil
+}
+
+func (c *Core) saveCeremony(out *Effects, id [32]byte, p *ceremony) {
+	b := cryptobyte.NewBuilder(nil)
+	b.AddUint8(recordVersion)
+	b.AddUint8(boolByte(p.started))
+	b.AddUint32(uint32(p.since))
+	b.AddBytes(p.encode())
+	c.persist(out, "p/"+hex.EncodeToString(id[:]), b.BytesOrPanic())
+}
+
+func (c *Core) loadCeremony(id [32]byte, raw []byte) error {
+	s := cryptobyte.String(raw)
+	var version, started uint8
+	var since uint32
+	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&started) || !s.ReadUint32(&since) {
+		return errRecord
+	}
+	p, err := decodeCeremony(s)
+	if err != nil {
+		return err
+	}
+	p.started, p.since = started == 1, bitcoin.Height(since)
+	c.keys.proposals[id] = p
+	for _, k := range c.keys.keys {
+		if k.ceremony == id {
+			k.label = p.Label
+		}
+	}
+	return nil
 }
 
 // KeyView is what an operator sees of a key or a key in the making.
 type KeyView struct {
-	ID         KeyID // zero until the key is active
+	ID         KeyID // zero until the key was active
 	Ceremony   [32]byte
 	Label      string
 	T, N       int
@@ -433,13 +512,14 @@ func (c *Core) Keys() []KeyView {
 	return out
 }
 
-// OldestBirth is the height below which no key of this member can have coins; 0
-// if there is no key.
+// OldestBirth is the height up to which no key of this member, finished or in the
+// making, can have coins; 0 if there is none.
 func (c *Core) OldestBirth() bitcoin.Height {
 	var oldest bitcoin.Height
-	for i, k := range c.keys.sorted() {
-		if i == 0 || k.birth < oldest {
-			oldest = k.birth
+	for _, s := range c.dkg.Sessions() {
+		p := c.keys.proposals[s.CeremonyID]
+		if s.Phase != dkg.PhaseFailed && p != nil && (oldest == 0 || p.since < oldest) {
+			oldest = p.since
 		}
 	}
 	return oldest

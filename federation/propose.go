@@ -62,7 +62,7 @@ func (c *Core) PlanPayout(req PayoutRequest) (*policy.Proposal, *bitcoin.Spend, 
 	if err != nil {
 		return nil, nil, err
 	}
-	v := &view{Core: c, key: k.threshPK, list: req.List}
+	v := &view{Core: c, key: k.threshPK, list: req.List, plan: true}
 	free, held := c.candidates(k, req.List)
 	// The coins of an earlier attempt first: a transaction that shares none of
 	// them would be refused, since both could confirm.

@@ -3,6 +3,7 @@ package federation
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,8 +19,8 @@ import (
 //
 //	b/<height>      block hash of the chain view
 //	c/<outpoint>    coin
-//	p/<ceremony>    whether it was started, and the proposal of the key as broadcast
-//	a/<key>         address counters
+//	p/<ceremony>    whether it was started, height to search from, and the proposal as broadcast
+//	a/<key>         public key and address counters
 //	l/<list>        payout list
 //	r/<request>     proposer, order, arrival, and the request as broadcast
 //	v/<request>     own verdict; if it allows, what was approved
@@ -28,6 +29,8 @@ import (
 //
 // Each value begins with a version byte of its own.
 const recordVersion = 1
+
+var errRecord = errors.New("malformed record")
 
 func (c *Core) persist(out *Effects, key string, value []byte) {
 	out.Persist = append(out.Persist, protocols.Record{Key: ownPrefix + "/" + key, Value: value})
@@ -57,7 +60,7 @@ func (c *Core) loadRequest(id RequestID, value []byte) error {
 	var raw cryptobyte.String
 	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&proposer) || int(proposer) >= len(c.members) ||
 		!s.ReadUint64(&order) || !s.ReadUint32(&arrived) || !s.ReadUint24LengthPrefixed(&raw) || !s.Empty() {
-		return errRequest
+		return errRecord
 	}
 	r, err := newRequest(id, c.members[proposer], order, bitcoin.Height(arrived), raw)
 	if err != nil {
@@ -100,7 +103,7 @@ func (c *Core) loadVerdict(r *request, value []byte) error {
 	var rule, reason, tx cryptobyte.String
 	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&allow) ||
 		!s.ReadUint16LengthPrefixed(&rule) || !s.ReadUint16LengthPrefixed(&reason) {
-		return errRequest
+		return errRecord
 	}
 	r.verdict = policy.Verdict{Allow: allow == 1, Rule: policy.Rule(rule), Reason: string(reason)}
 	if s.Empty() {
@@ -108,24 +111,24 @@ func (c *Core) loadVerdict(r *request, value []byte) error {
 	}
 	var count uint16
 	if !s.ReadUint24LengthPrefixed(&tx) || !s.ReadUint16(&count) {
-		return errRequest
+		return errRecord
 	}
 	a := &approval{tx: tx}
 	unsigned, err := bitcoin.DecodeTx(tx)
 	if err != nil || len(unsigned.TxIn) != int(count) {
-		return errRequest
+		return errRecord
 	}
 	for _, in := range unsigned.TxIn {
 		var amount uint64
 		var branch, index, height uint32
 		if !s.ReadUint64(&amount) || !s.ReadUint32(&branch) || !s.ReadUint32(&index) || !s.ReadUint32(&height) {
-			return errRequest
+			return errRecord
 		}
 		a.coins = append(a.coins, bitcoin.Coin{OutPoint: in.PreviousOutPoint, Amount: bitcoin.Sat(amount),
 			Path: bitcoin.Path{Branch: bitcoin.Branch(branch), Index: index}, Height: bitcoin.Height(height)})
 	}
 	if !s.Empty() {
-		return errRequest
+		return errRecord
 	}
 	r.approval = a
 	c.requests.lock(r)
@@ -153,13 +156,13 @@ func (c *Core) loadSignatures(r *request, value []byte) error {
 	var confirmed, replaced uint32
 	var count uint16
 	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint32(&confirmed) || !s.ReadUint32(&replaced) || !s.ReadUint16(&count) {
-		return errRequest
+		return errRecord
 	}
 	r.confirmedAt, r.replacedAt = bitcoin.Height(confirmed), bitcoin.Height(replaced)
 	for range count {
 		var sig [64]byte
 		if !s.CopyBytes(sig[:]) {
-			return errRequest
+			return errRecord
 		}
 		r.signatures = append(r.signatures, sig)
 	}
@@ -168,7 +171,7 @@ func (c *Core) loadSignatures(r *request, value []byte) error {
 	}
 	r.signed = new(wire.MsgTx)
 	if err := r.signed.Deserialize(bytes.NewReader(s)); err != nil {
-		return fmt.Errorf("%w: %w", errRequest, err)
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	return nil
 }
@@ -196,25 +199,13 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 	}
 	id, err := hex.DecodeString(rest)
 	if err != nil || len(id) != 32 {
-		return errRequest
+		return errRecord
 	}
 	switch kind {
 	case "p":
-		if len(r.Value) == 0 {
-			return errRequest
-		}
-		p, err := decodeCeremony(r.Value[1:])
-		if err != nil {
-			return err
-		}
-		p.started = r.Value[0] == 1
-		c.keys.proposals[[32]byte(id)] = p
+		return c.loadCeremony([32]byte(id), r.Value)
 	case "a":
-		counters, ok := decodeCounters(r.Value)
-		if !ok {
-			return errRequest
-		}
-		c.keys.counters[KeyID(id)] = counters
+		return c.loadKey(KeyID(id), r.Value)
 	case "l":
 		list, err := bitcoin.DecodePayoutList(r.Value)
 		if err != nil {

@@ -65,15 +65,17 @@ func (c *Core) ChainReady(now protocols.Time, ready bool) Effects {
 func (c *Core) BlockConnected(now protocols.Time, height bitcoin.Height, block *wire.MsgBlock) (Effects, error) {
 	var out Effects
 	id := BlockID{Height: height, Hash: block.BlockHash()}
-	records, err := c.ledger.connect(id, block, c.owner)
-	if err != nil {
+	if err := c.ledger.follows(id, block); err != nil {
 		return out, err
 	}
-	c.persistAll(&out, records)
+	// A block may pay an address that is watched only because of another payment
+	// in it, when a reorg puts into one block what was in two.
+	for c.watchFurther(&out, block) {
+	}
+	c.persistAll(&out, c.ledger.connect(id, block, c.owner))
 	for _, tx := range block.Transactions {
 		for _, o := range tx.TxOut {
-			if key, path, ours := c.owner(o.PkScript); ours {
-				c.paid(&out, key, path)
+			if key, _, ours := c.owner(o); ours {
 				out.Out = append(out.Out, CoinReceived{Key: key, Amount: bitcoin.Sat(o.Value), Height: height, TxID: tx.TxHash()})
 			}
 		}
@@ -88,6 +90,18 @@ func (c *Core) BlockConnected(now protocols.Time, height bitcoin.Height, block *
 	c.validateAgain(now, &out)
 	c.prune(now, &out)
 	return out, nil
+}
+
+// watchFurther notes what the block pays, and says whether more is watched now.
+func (c *Core) watchFurther(out *Effects, block *wire.MsgBlock) (more bool) {
+	for _, tx := range block.Transactions {
+		for _, o := range tx.TxOut {
+			if key, path, ours := c.owner(o); ours && c.paid(out, key, path) {
+				more = true
+			}
+		}
+	}
+	return more
 }
 
 // BlockDisconnected takes the tip away again after a reorg.
@@ -116,6 +130,14 @@ func (c *Core) unconnect(out *Effects, id BlockID) {
 		panic(fmt.Sprintf("federation: undoing the tip: %v", err))
 	}
 	c.persistAll(out, records)
+	// The blocks that come instead may pay a key that is made meanwhile.
+	for _, s := range c.dkg.Sessions() {
+		p := c.keys.proposals[s.CeremonyID]
+		if p != nil && p.since >= id.Height && c.keys.keys[KeyID(s.SessionID)] == nil {
+			p.since = id.Height - min(id.Height, 1)
+			c.saveCeremony(out, s.CeremonyID, p)
+		}
+	}
 	for _, r := range c.requests.sorted() {
 		if r.confirmedAt == id.Height || r.replacedAt == id.Height {
 			r.confirmedAt, r.replacedAt = 0, 0

@@ -128,8 +128,8 @@ func (c *Core) approve(now protocols.Time, out *Effects, r *request, spend *bitc
 		c.persist(out, "w", c.requests.window.Encode())
 		if k, ok := c.keyOf(r.key); ok {
 			for _, own := range spend.Own {
-				if own != nil {
-					c.paid(out, k.id, own.Path)
+				if own != nil && own.Path.Branch == bitcoin.Change {
+					c.approvedChange(out, k, own.Path.Index)
 				}
 			}
 		}
@@ -160,7 +160,7 @@ func (c *Core) startSigning(now protocols.Time, out *Effects, r *request) {
 
 func (c *Core) keyOf(pub [33]byte) (*key, bool) {
 	for _, k := range c.keys.sorted() {
-		if k.threshPK == pub {
+		if k.active && k.threshPK == pub {
 			return k, true
 		}
 	}
@@ -179,6 +179,7 @@ type view struct {
 	key   [33]byte
 	list  bitcoin.PayoutID // zero unless a payout
 	coins []wire.OutPoint  // that the proposal would spend
+	plan  bool             // the proposal is this member's own, yet to be made
 }
 
 func (c *Core) viewOf(r *request) *view {
@@ -253,17 +254,27 @@ func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
 }
 
 func (v *view) Own(script []byte) (bitcoin.Path, bool) {
-	id, path, ok := v.owner(script)
-	if k := v.keys.keys[id]; !ok || k == nil || k.threshPK != v.key {
+	w, ok := v.keys.scripts[string(script)]
+	if !ok || v.keys.keys[w.key].threshPK != v.key {
 		return bitcoin.Path{}, false
 	}
-	return path, true
+	return w.path, true
 }
 
+// NextChange is, for a plan, the index to use: the next one, or again the lowest
+// that no block has seen if too many approved ones were never confirmed. For the
+// plans of others it is as far as these may be.
 func (v *view) NextChange() uint32 {
 	k, ok := v.keyOf(v.key)
 	if !ok {
 		return 0
 	}
-	return k.paidChange
+	seen := k.paid[bitcoin.Change]
+	if !v.plan {
+		return seen + changeSpread
+	}
+	if k.nextChange >= seen+changeSpread {
+		return seen
+	}
+	return k.nextChange
 }

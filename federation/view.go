@@ -65,7 +65,12 @@ type Status struct {
 func (c *Core) Status() Status {
 	tip, _ := c.ledger.tip()
 	s := Status{Federation: c.id.String(), Name: c.cfg.Charter.Name, Network: c.network, Self: c.cfg.Self, Index: c.index,
-		N: c.cfg.Charter.N(), T: c.cfg.Charter.Threshold, Connected: 1, Tip: tip, ChainReady: c.chainReady, Keys: len(c.keys.keys)}
+		N: c.cfg.Charter.N(), T: c.cfg.Charter.Threshold, Connected: 1, Tip: tip, ChainReady: c.chainReady}
+	for _, k := range c.keys.keys {
+		if k.active {
+			s.Keys++
+		}
+	}
 	for _, p := range c.peers {
 		if p.connected {
 			s.Connected++
