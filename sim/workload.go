@@ -221,13 +221,20 @@ func (wl *workload) pay(l *wantedList) {
 		again(4_000)
 		return
 	}
+	before := l.tries
 	wl.propose(l, m)
 	if w.knobs.Contend && w.rng.IntN(3) == 0 {
 		if other := wl.pick(); other != nil && wl.holds(l, other) {
 			wl.propose(l, other)
 		}
 	}
-	again(60_000)
+	w.after(5_000, func() {
+		if l.tries == before {
+			wl.pay(l) // refused at once, or forgotten in a crash
+		} else {
+			again(55_000)
+		}
+	})
 }
 
 // busy says that another list was proposed and is not paid: careful operators
@@ -259,7 +266,6 @@ func (wl *workload) propose(l *wantedList, m *member) {
 			w.trace.add(w.now, "pay %d %s: request %s", m.index, l.list.Reference, id.String()[:8])
 		} else {
 			w.trace.add(w.now, "pay %d %s: %v", m.index, l.list.Reference, err)
-			w.after(5_000, func() { wl.pay(l) })
 		}
 		return e
 	})
