@@ -201,7 +201,7 @@ func (s *show) fund(ctx context.Context, phase Phase) error {
 	}
 	var balance bitcoin.Sat
 	err = s.members[s.Nodes-1].view(ctx, func(core *federation.Core) { balance = core.Keys()[0].Balance })
-	phase.Done(fmt.Sprintf("%v at %s", balance, address.Address))
+	phase.Done(fmt.Sprintf("%s at %s", btc(balance), address.Address))
 	return err
 }
 
@@ -230,6 +230,9 @@ func (s *show) waitTip(ctx context.Context, watch *watch, tip chainhash.Hash) er
 		return true
 	})
 }
+
+// btc prints an amount the way people read large ones.
+func btc(s bitcoin.Sat) string { return fmt.Sprintf("%d.%08d BTC", s/1e8, s%1e8) }
 
 // burn is where blocks pay that belong to nobody: an anyone-can-spend script.
 var burn = []byte{0x51}

@@ -49,7 +49,7 @@ func (s *show) handLists(ctx context.Context, phase Phase) error {
 	if err != nil {
 		return err
 	}
-	phase.Done(fmt.Sprintf("%d miners, %v each week, %s", len(list.Payees), list.Total(), filepath.Join(string(s.members[0].dir), "payouts-1.csv")))
+	phase.Done(fmt.Sprintf("%d miners, %s, %s", len(list.Payees), btc(list.Total()), filepath.Join(string(s.members[0].dir), "payouts-1.csv")))
 	return nil
 }
 
@@ -122,7 +122,8 @@ func (s *show) refuseTampered(ctx context.Context, phase Phase) error {
 		s.result.Refused = append(s.result.Refused, Refusal{Member: m.name, Rule: string(verdicts[i].Rule), Reason: verdicts[i].Reason})
 	}
 	first := s.result.Refused[0]
-	phase.Done(fmt.Sprintf("by all %d members: %s (%s)", s.Nodes, first.Rule, first.Reason))
+	phase.Done(fmt.Sprintf("by all %d members: %s", s.Nodes, first.Rule))
+	s.Report.Note(first.Reason)
 	return nil
 }
 

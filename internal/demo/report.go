@@ -66,7 +66,7 @@ func (p *textPhase) end(mark, text string) {
 	fmt.Fprintf(p.w, "%-4s %5.2fs %-32s %s\n", mark, time.Since(p.begin).Seconds(), p.name, text)
 }
 
-func (t *text) Note(text string) { fmt.Fprintf(t.w, "note:  %s\n", text) }
+func (t *text) Note(text string) { fmt.Fprintf(t.w, "%44s %s\n", "", text) }
 
 func (t *text) Result(r *Result) {
 	rows := [][2]string{
