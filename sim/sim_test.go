@@ -3,6 +3,8 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -53,4 +55,37 @@ func TestSeeds(t *testing.T) {
 			t.Logf("%d events, %+v, %v", r.Events, r.Stats, r.Knobs)
 		})
 	}
+}
+
+// TestRegressions runs the seeds that failed once.
+func TestRegressions(t *testing.T) {
+	raw, err := os.ReadFile("testdata/seeds.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] == "#" {
+			continue
+		}
+		seed, err := strconv.ParseUint(fields[0], 10, 64)
+		if err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		t.Run(fields[0], func(t *testing.T) {
+			t.Parallel()
+			runTwice(t, seed)
+		})
+	}
+}
+
+func BenchmarkSeeds(b *testing.B) {
+	seed := uint64(0)
+	for b.Loop() {
+		seed++
+		if r := Run(seed, Options{}); r.Err != nil {
+			b.Fatalf("seed %d: %v", seed, r.Err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "seeds/s")
 }

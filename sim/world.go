@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 
-	"frostfed/bitcoin"
 	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/policy"
@@ -237,6 +236,3 @@ func (w *world) honest() []*member {
 	}
 	return out
 }
-
-// height of the best chain.
-func (w *world) height() bitcoin.Height { return bitcoin.Height(w.chain.height()) }
