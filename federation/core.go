@@ -59,7 +59,8 @@ type Core struct {
 	requests requestBook
 	peers    map[protocols.NodeID]*peerState
 
-	chainReady bool // the backend says it is in sync
+	unsent     []dkg.Broadcast // waiting for room among this member's broadcasts
+	chainReady bool            // the backend says it is in sync
 }
 
 // New starts a member that has no records yet.

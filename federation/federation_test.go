@@ -228,6 +228,12 @@ func (w *world) connect(i, height int) {
 // mine adds a block with a coinbase that pays script (nil: nobody) and txs.
 func (w *world) mine(script []byte, amount int64, txs ...*wire.MsgTx) {
 	w.t.Helper()
+	w.addBlock(script, amount, txs...)
+	w.run()
+}
+
+func (w *world) addBlock(script []byte, amount int64, txs ...*wire.MsgTx) {
+	w.t.Helper()
 	height := len(w.blocks)
 	coinbase := wire.NewMsgTx(2)
 	coinbase.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Index: 0xffffffff}, SignatureScript: binary.BigEndian.AppendUint32(nil, uint32(height))})
@@ -241,7 +247,6 @@ func (w *world) mine(script []byte, amount int64, txs ...*wire.MsgTx) {
 			w.connect(i, height)
 		}
 	}
-	w.run()
 }
 
 func (w *world) unmine() {

@@ -31,9 +31,10 @@ const (
 	addressVersion  = 1
 
 	// MaxKeys bounds the key generations a federation takes part in over its
-	// life, and with it what a member that proposes keys without end can make
-	// the others store and watch.
-	MaxKeys = 64
+	// life, and with it what all must store, watch and broadcast. Each member may
+	// propose an equal part, at least one, so that none can use up what is left
+	// to the others.
+	MaxKeys = 128
 	// MaxLabel is the length of a key's label in bytes.
 	MaxLabel = 32
 	// minPrefix is how many hex digits of an ID the operator must give.
@@ -44,7 +45,7 @@ const (
 var (
 	ErrLabel       = errors.New("the label of a key has 1 to 32 characters: letters, digits, '-', '_' and '.'")
 	ErrLabelUsed   = errors.New("a key of this label exists; choose another label")
-	ErrTooManyKeys = fmt.Errorf("the federation has %d keys, which is the limit", MaxKeys)
+	ErrTooManyKeys = errors.New("this member has proposed as many keys as it may; let another member propose one")
 	ErrKeyUnknown  = errors.New("no such key; 'frostfed key list' shows the keys")
 	ErrKeyAmbig    = errors.New("more than one key matches; give more digits of the ID")
 	ErrKeyNotReady = errors.New("the key is not active yet; 'frostfed key list' shows for whom it waits")
@@ -58,7 +59,8 @@ type ceremony struct {
 	Birth bitcoin.Height // the proposer's tip
 	Nonce [16]byte       // makes two proposals of the same label different
 
-	started bool // key generation took it; what it took must not be started again
+	proposer protocols.NodeID
+	started  bool // key generation took it; what it took must not be started again
 	// since is the height above which this member looks for coins of the key: its
 	// own tip when it heard of the ceremony. The key is made with its help, so
 	// nobody can have paid it before. A proposer's word does not count: 0 would
@@ -182,12 +184,10 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 	if !validLabel(label) {
 		return [32]byte{}, out, ErrLabel
 	}
-	for _, p := range c.keys.proposals {
-		if p.Label == label {
-			return [32]byte{}, out, ErrLabelUsed
-		}
+	if c.labelUsed(label) {
+		return [32]byte{}, out, ErrLabelUsed
 	}
-	if len(c.keys.proposals) >= MaxKeys {
+	if !c.mayPropose(c.cfg.Self) {
 		return [32]byte{}, out, ErrTooManyKeys
 	}
 	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold}
@@ -201,6 +201,30 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 	id := c.proposalID(ceremonyTag, c.cfg.Self, payload)
 	err := c.broadcast(now, &out, topic(topicKey, id), payload)
 	return id, out, err
+}
+
+// labelUsed says whether a key, or one in the making, has the label. A ceremony
+// that failed leaves its label free.
+func (c *Core) labelUsed(label string) bool {
+	for _, p := range c.keys.proposals {
+		if p.Label == label && !p.started {
+			return true
+		}
+	}
+	return slices.ContainsFunc(c.dkg.Sessions(), func(s dkg.SessionView) bool {
+		return s.Label == label && s.Phase != dkg.PhaseFailed
+	})
+}
+
+// mayPropose says whether a member has ceremonies left.
+func (c *Core) mayPropose(member protocols.NodeID) bool {
+	proposed := 0
+	for _, p := range c.keys.proposals {
+		if p.proposer == member {
+			proposed++
+		}
+	}
+	return proposed < max(1, MaxKeys/len(c.members))
 }
 
 // ceremonyProposed starts a key generation that some member proposed. All honest
@@ -217,9 +241,10 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultBadProposal, Detail: err.Error()})
 		return
 	}
-	if c.keys.proposals[id] != nil || len(c.keys.proposals) >= MaxKeys {
+	if c.keys.proposals[id] != nil || !c.mayPropose(sender) {
 		return
 	}
+	p.proposer = sender
 	p.since = p.Birth // unless this member has seen a block yet
 	if tip, ok := c.ledger.tip(); ok {
 		p.since = tip.Height
@@ -438,6 +463,7 @@ func (c *Core) saveCeremony(out *Effects, id [32]byte, p *ceremony) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(recordVersion)
 	b.AddUint8(boolByte(p.started))
+	b.AddUint8(uint8(c.cfg.Charter.Index(p.proposer)))
 	b.AddUint32(uint32(p.since))
 	b.AddBytes(p.encode())
 	c.persist(out, "p/"+hex.EncodeToString(id[:]), b.BytesOrPanic())
@@ -445,16 +471,17 @@ func (c *Core) saveCeremony(out *Effects, id [32]byte, p *ceremony) {
 
 func (c *Core) loadCeremony(id [32]byte, raw []byte) error {
 	s := cryptobyte.String(raw)
-	var version, started uint8
+	var version, started, proposer uint8
 	var since uint32
-	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&started) || !s.ReadUint32(&since) {
+	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&started) || !s.ReadUint8(&proposer) ||
+		int(proposer) >= len(c.members) || !s.ReadUint32(&since) {
 		return errRecord
 	}
 	p, err := decodeCeremony(s)
 	if err != nil {
 		return err
 	}
-	p.started, p.since = started == 1, bitcoin.Height(since)
+	p.proposer, p.started, p.since = c.members[proposer], started == 1, bitcoin.Height(since)
 	c.keys.proposals[id] = p
 	for _, k := range c.keys.keys {
 		if k.ceremony == id {
@@ -500,7 +527,7 @@ func (c *Core) Keys() []KeyView {
 				continue
 			}
 			v.Balance += coin.Amount
-			if _, promised := c.requests.locks[coin.Outpoint]; promised {
+			if _, promised := c.promised(coin.Outpoint); promised {
 				v.Pending += coin.Amount
 			}
 		}

@@ -2,6 +2,8 @@ package federation
 
 import (
 	"errors"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -30,9 +32,8 @@ const (
 
 // Kinds of faults this package reports.
 const (
-	FaultBadNotice       = "bad_notice"
-	FaultBadProposal     = "bad_proposal"
-	FaultTooManyRequests = "too_many_requests"
+	FaultBadNotice   = "bad_notice"
+	FaultBadProposal = "bad_proposal"
 )
 
 // peerState is what this member knows of another.
@@ -153,17 +154,21 @@ func (c *Core) resendVerdicts(now protocols.Time, to protocols.NodeID) {
 	}
 }
 
-// readText reads printable ASCII or UTF-8 text without control characters.
+// readText reads a text of readable characters.
 func readText(s *cryptobyte.String, out *string) bool {
 	var raw cryptobyte.String
 	if !s.ReadUint16LengthPrefixed(&raw) || len(raw) > maxText {
 		return false
 	}
 	for _, r := range string(raw) {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 {
+		if !readable(r) {
 			return false
 		}
 	}
 	*out = string(raw)
 	return true
 }
+
+// readable keeps from terminals and logs what controls them or reorders text, and
+// bytes that are not UTF-8.
+func readable(r rune) bool { return unicode.IsPrint(r) && r != utf8.RuneError }

@@ -24,6 +24,7 @@ func (e *RefusedError) Error() string { return "refused by policy: " + e.Verdict
 var (
 	ErrNoTip       = errors.New("the chain backend has not told its best block yet; 'frostfed status' shows why")
 	ErrListUnknown = errors.New("this member has no such payout list; add it with 'frostfed payouts add FILE'")
+	ErrTooLarge    = fmt.Errorf("a request has at most %d bytes; leave previous transactions out of the PSBT", maxBody)
 	ErrMessageSize = fmt.Errorf("a message to sign has 1 to %d bytes", MaxMessage)
 )
 
@@ -101,7 +102,7 @@ func (c *Core) candidates(k *key, list bitcoin.PayoutID) (free, held []wire.OutP
 		if coin.Key != k.id || coin.Spent() {
 			continue
 		}
-		promise, promised := c.requests.locks[coin.Outpoint]
+		promise, promised := c.promised(coin.Outpoint)
 		switch {
 		case !promised:
 			free = append(free, coin.Outpoint)
@@ -129,6 +130,9 @@ func (c *Core) Pay(now protocols.Time, req PayoutRequest) (RequestID, Effects, e
 
 // foreignTx returns the coins that tx spends, sorted, and its unsigned bytes.
 func foreignTx(tx *wire.MsgTx) ([]wire.OutPoint, []byte, error) {
+	if tx.SerializeSizeStripped() > bitcoin.MaxTxSize {
+		return nil, nil, ErrTooLarge
+	}
 	var b bytes.Buffer
 	if err := tx.SerializeNoWitness(&b); err != nil {
 		return nil, nil, fmt.Errorf("encode transaction: %w", err)
@@ -168,8 +172,11 @@ func (c *Core) SignMessage(now protocols.Time, name string, message []byte, forc
 
 func (c *Core) propose(now protocols.Time, kind Kind, key [33]byte, body []byte, force bool) (RequestID, Effects, error) {
 	var out Effects
-	if c.requests.open(c.cfg.Self, c.height()) >= maxOpenPerMember {
+	if !c.roomForOwn() {
 		return RequestID{}, out, ErrTooManyOpen
+	}
+	if len(body) > maxBody {
+		return RequestID{}, out, ErrTooLarge
 	}
 	p := payload{kind: kind, key: key, body: body}
 	if _, err := io.ReadFull(c.cfg.Rand, p.nonce[:]); err != nil {
@@ -201,40 +208,62 @@ func (c *Core) requestProposed(now protocols.Time, out *Effects, sender protocol
 	if c.requests.all[r.id] != nil {
 		return
 	}
-	if c.requests.open(sender, c.height()) >= maxOpenPerMember {
-		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultTooManyRequests,
-			Detail: fmt.Sprintf("more than %d unfinished requests", maxOpenPerMember)})
-		return
-	}
 	c.requests.next++
 	c.requests.all[r.id] = r
 	c.saveRequest(out, r)
 	out.Out = append(out.Out, RequestProposed{Request: r.id, Kind: r.kind, Proposer: sender, TxID: r.txid})
 	c.takeEarlyVerdicts(out, r)
 	c.findConfirmation(now, out, r)
-	c.validate(now, out, r)
+	if c.requests.open(sender, c.height()) <= maxOpenPerMember {
+		c.validate(now, out, r)
+	}
 	c.prune(now, out)
 }
 
-// prune forgets the oldest finished requests.
+// roomForOwn says whether this member may propose one more: what it proposed and
+// cannot forget yet takes up its share of everybody's broadcasts.
+func (c *Core) roomForOwn() bool {
+	var live, size int
+	for _, r := range c.requests.all {
+		if r.proposer == c.cfg.Self && !r.forgettable(c.height()) {
+			live, size = live+1, size+len(r.raw)
+		}
+	}
+	return c.requests.open(c.cfg.Self, c.height()) < maxOpenPerMember && live < maxLivePerMember && size < maxLiveBytes
+}
+
+// prune forgets the oldest settled requests of each proposer, but not that a list
+// was paid: its request could be broadcast again.
 func (c *Core) prune(now protocols.Time, out *Effects) {
-	var finished []*request
-	for _, r := range c.requests.sorted() {
-		if r.forgettable(c.height()) {
-			finished = append(finished, r)
+	type usage struct{ count, bytes int }
+	kept := make(map[protocols.NodeID]usage)
+	for _, r := range slices.Backward(c.requests.sorted()) {
+		if !r.forgettable(c.height()) {
+			continue
+		}
+		u := kept[r.proposer]
+		u.count, u.bytes = u.count+1, u.bytes+len(r.raw)
+		kept[r.proposer] = u
+		if u.count > maxFinished || u.bytes > maxFinishedBytes {
+			c.forget(now, out, r)
 		}
 	}
-	for _, r := range finished[:max(0, len(finished)-maxFinished)] {
-		delete(c.requests.all, r.id)
-		for _, o := range r.inputs() {
-			if c.requests.locks[o].request == r.id {
-				delete(c.requests.locks, o)
-			}
-		}
-		for _, kind := range []string{"r/", "v/", "x/"} {
-			c.persist(out, kind+r.id.String(), nil)
-		}
-		c.fromSign(now, out, c.sign.Cancel(now, r.id))
-		absorb(c, now, out, echoPrefix, c.echo.Forget(now, r.proposer, topic(topicRequest, r.id)))
+}
+
+func (c *Core) forget(now protocols.Time, out *Effects, r *request) {
+	if r.proposal != nil && r.verdict.Allow && r.confirmedAt != 0 {
+		c.requests.paid[r.proposal.List] = r.txid
+		c.persist(out, "q/"+r.proposal.List.String(), r.txid.CloneBytes())
 	}
+	delete(c.requests.all, r.id)
+	for _, o := range r.inputs() {
+		if c.requests.locks[o].request == r.id {
+			delete(c.requests.locks, o)
+		}
+	}
+	for _, kind := range []string{"r/", "v/", "x/"} {
+		c.persist(out, kind+r.id.String(), nil)
+	}
+	c.fromSign(now, out, c.sign.Cancel(now, r.id))
+	absorb(c, now, out, echoPrefix, c.echo.Forget(now, r.proposer, topic(topicRequest, r.id)))
 }

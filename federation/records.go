@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
 	"golang.org/x/crypto/cryptobyte"
 
@@ -19,15 +21,16 @@ import (
 //
 //	b/<height>      block hash of the chain view
 //	c/<outpoint>    coin
-//	p/<ceremony>    whether it was started, height to search from, and the proposal as broadcast
+//	p/<ceremony>    proposer, whether it was started, height to search from, proposal as broadcast
 //	a/<key>         public key and address counters
 //	l/<list>        payout list
+//	q/<list>        transaction that paid it, once the request is forgotten
 //	r/<request>     proposer, order, arrival, and the request as broadcast
 //	v/<request>     own verdict; if it allows, what was approved
 //	x/<request>     signatures, transaction, where it was confirmed
 //	w               spending window
 //
-// Each value begins with a version byte of its own.
+// Values of our own making begin with a version byte.
 const recordVersion = 1
 
 var errRecord = errors.New("malformed record")
@@ -107,6 +110,9 @@ func (c *Core) loadVerdict(r *request, value []byte) error {
 	}
 	r.verdict = policy.Verdict{Allow: allow == 1, Rule: policy.Rule(rule), Reason: string(reason)}
 	if s.Empty() {
+		if r.verdict.Allow && r.kind != KindMessage {
+			return errRecord
+		}
 		return nil
 	}
 	var count uint16
@@ -212,6 +218,11 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 			return err
 		}
 		c.requests.lists[list.ID()] = list
+	case "q":
+		if len(r.Value) != chainhash.HashSize {
+			return errRecord
+		}
+		c.requests.paid[bitcoin.PayoutID(id)] = chainhash.Hash(r.Value)
 	case "r":
 		return c.loadRequest(RequestID(id), r.Value)
 	case "v", "x":
@@ -265,8 +276,18 @@ func (c *Core) resumeApproval(r *request, k *key) {
 	r.leaving, r.approval = r.spend.Leaving(), nil
 }
 
-// addText cuts long texts: they are for people.
+// addText writes a text for people so that readText of any member takes it: cut
+// between characters, and without those that do not print.
 func addText(b *cryptobyte.Builder, s string) {
-	s = s[:min(len(s), maxText)]
-	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s)) })
+	var out []byte
+	for _, r := range s {
+		if !readable(r) {
+			r = '?'
+		}
+		if len(out)+utf8.RuneLen(r) > maxText {
+			break
+		}
+		out = utf8.AppendRune(out, r)
+	}
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(out) })
 }

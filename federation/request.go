@@ -54,13 +54,20 @@ const (
 	// maxBody bounds the body of a request: the largest standard transaction in a
 	// proposal, with its coins.
 	maxBody = 256 << 10
-	// maxOpenPerMember bounds the unfinished requests of one proposer: it is what
-	// a member that proposes without end can make the others hold.
+	// maxOpenPerMember bounds the unfinished requests that one member proposes, and
+	// of each proposer those that are validated, the oldest first: what a member
+	// that proposes without end can make the others compute. More are held, as far
+	// as reliable broadcast holds them (512, 16 MiB per sender): to refuse them
+	// would lose honest ones at a member that has been away and does not know yet
+	// that the first are confirmed.
 	maxOpenPerMember = 64
-	// maxFinished bounds the history. The oldest finished requests are forgotten.
-	// With the unfinished ones and two broadcasts for each key it stays below the
-	// 512 live broadcasts that protocols/echo grants one sender.
-	maxFinished = 256
+	// maxFinished and maxFinishedBytes bound the history of one proposer, the
+	// others what it may have under way. Together with its keys that keeps an
+	// honest member below the limits of its broadcasts.
+	maxFinished      = 64
+	maxFinishedBytes = 2 << 20
+	maxLivePerMember = 192
+	maxLiveBytes     = 8 << 20
 )
 
 // payload is a request as broadcast.
@@ -136,7 +143,7 @@ type request struct {
 	external externalState
 	verdicts map[protocols.NodeID]policy.Verdict // of the others, as they say
 
-	arrivedAt   bitcoin.Height // own tip when it came
+	arrivedAt   bitcoin.Height // own tip when it came; 0 while there is none
 	signatures  [][64]byte
 	signed      *wire.MsgTx
 	confirmedAt bitcoin.Height
@@ -169,8 +176,14 @@ func (r *request) state(tip bitcoin.Height) State {
 	return StateRefused
 }
 
+// expired counts from the proposal's block if there is one: a member that was away
+// is far behind it when the request arrives.
 func (r *request) expired(tip bitcoin.Height) bool {
-	return r.signatures == nil && tip > r.arrivedAt+expiry
+	made := r.arrivedAt
+	if r.proposal != nil {
+		made = max(made, r.proposal.Height)
+	}
+	return r.signatures == nil && made != 0 && uint64(tip) > uint64(made)+expiry
 }
 
 // finished says that nothing more will happen but a reorg.
@@ -236,13 +249,14 @@ type requestBook struct {
 	all    map[RequestID]*request
 	lists  map[bitcoin.PayoutID]bitcoin.PayoutList
 	locks  map[wire.OutPoint]promise
+	paid   map[bitcoin.PayoutID]chainhash.Hash // lists whose confirmed request is forgotten
 	window policy.Window
 	next   uint64
 }
 
 func newRequestBook() requestBook {
 	return requestBook{all: make(map[RequestID]*request), lists: make(map[bitcoin.PayoutID]bitcoin.PayoutList),
-		locks: make(map[wire.OutPoint]promise)}
+		locks: make(map[wire.OutPoint]promise), paid: make(map[bitcoin.PayoutID]chainhash.Hash)}
 }
 
 // sorted returns all requests in the order in which they came.
@@ -288,11 +302,21 @@ func (b *requestBook) lock(r *request) {
 	}
 }
 
+// promised returns what binds a coin. A transaction that a settled one has made
+// impossible binds nothing any more.
+func (c *Core) promised(o wire.OutPoint) (promise, bool) {
+	p, ok := c.requests.locks[o]
+	if r := c.requests.all[p.request]; ok && r != nil && r.replacedAt != 0 && r.forgettable(c.height()) {
+		return promise{}, false
+	}
+	return p, ok
+}
+
 // Errors of commands about requests.
 var (
 	ErrRequestUnknown = errors.New("no such request; 'frostfed requests' shows them")
 	ErrRequestAmbig   = errors.New("more than one request matches; give more digits of the ID")
-	ErrTooManyOpen    = fmt.Errorf("%d requests of this member are unfinished, which is the limit; wait until some are confirmed", maxOpenPerMember)
+	ErrTooManyOpen    = errors.New("too many requests of this member are under way; wait until some are confirmed deeply or expire")
 )
 
 func (b *requestBook) find(prefix string) (*request, error) {

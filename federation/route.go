@@ -97,11 +97,7 @@ func (c *Core) fromDKG(now protocols.Time, out *Effects, e protocols.Effects[dkg
 	for _, event := range e.Out {
 		switch event := event.(type) {
 		case dkg.Broadcast:
-			if err := c.broadcast(now, out, event.Topic, event.Payload); err != nil {
-				// Sizes and the number of sessions are bounded below echo's limits, and
-				// a repetition has the same bytes.
-				panic(fmt.Sprintf("federation: broadcast of key generation: %v", err))
-			}
+			c.broadcastFirst(now, out, event)
 		case dkg.KeyActive:
 			c.keyActive(now, out, event)
 		default:
@@ -132,6 +128,23 @@ func (c *Core) broadcast(now protocols.Time, out *Effects, topic string, payload
 	e, err := c.echo.Broadcast(now, topic, payload)
 	c.fromEcho(now, out, e)
 	return err
+}
+
+// broadcastFirst broadcasts a first message of key generation. Only more live
+// broadcasts than this member should have can stand in the way; then it waits
+// until blocks let some be forgotten. There is at most one for each key.
+func (c *Core) broadcastFirst(now protocols.Time, out *Effects, m dkg.Broadcast) {
+	if err := c.broadcast(now, out, m.Topic, m.Payload); err != nil {
+		c.unsent = append(c.unsent, m)
+	}
+}
+
+func (c *Core) retryBroadcasts(now protocols.Time, out *Effects) {
+	unsent := c.unsent
+	c.unsent = nil
+	for _, m := range unsent {
+		c.broadcastFirst(now, out, m)
+	}
 }
 
 // delivered routes a payload that every honest member gets alike.

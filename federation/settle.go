@@ -81,6 +81,10 @@ func (c *Core) BlockConnected(now protocols.Time, height bitcoin.Height, block *
 		}
 	}
 	for _, r := range c.requests.sorted() {
+		if r.arrivedAt == 0 {
+			r.arrivedAt = height
+			c.saveRequest(&out, r)
+		}
 		if !r.finished(height) || r.confirmedAt == 0 && r.replacedAt == 0 {
 			c.findConfirmation(now, &out, r)
 			c.submit(&out, r) // again with every block, until one holds it
@@ -89,6 +93,7 @@ func (c *Core) BlockConnected(now protocols.Time, height bitcoin.Height, block *
 	out.Out = append(out.Out, TipChanged{Block: id})
 	c.validateAgain(now, &out)
 	c.prune(now, &out)
+	c.retryBroadcasts(now, &out)
 	return out, nil
 }
 

@@ -22,9 +22,10 @@ const MessagesOff policy.Rule = "messages_off"
 const maxAttempts = 8
 
 // validate judges a request by this member's own data, and approves or refuses.
-// Approval is for good; a refusal may be lifted by a later call.
+// Approval is for good, and so is the no of the operator's command, which is asked
+// once; another refusal may be lifted by a later call.
 func (c *Core) validate(now protocols.Time, out *Effects, r *request) {
-	if r.verdict.Allow || r.finished(c.height()) || r.external == externalAsked {
+	if r.verdict.Allow || r.verdict.Rule == policy.ExternalRefused || r.finished(c.height()) || r.external == externalAsked {
 		return
 	}
 	v, spend := c.judge(r)
@@ -35,10 +36,17 @@ func (c *Core) validate(now protocols.Time, out *Effects, r *request) {
 	c.decide(now, out, r, v, spend)
 }
 
-// validateAgain looks at every request that is not approved yet.
+// validateAgain looks at every request that is not approved yet, within the bound
+// for each proposer.
 func (c *Core) validateAgain(now protocols.Time, out *Effects) {
+	open := make(map[protocols.NodeID]int)
 	for _, r := range c.requests.sorted() {
-		c.validate(now, out, r)
+		if r.finished(c.height()) {
+			continue
+		}
+		if open[r.proposer]++; open[r.proposer] <= maxOpenPerMember {
+			c.validate(now, out, r)
+		}
 	}
 }
 
@@ -213,6 +221,9 @@ func (v *view) List(id bitcoin.PayoutID) (bitcoin.PayoutList, bool) {
 // Paid hides earlier attempts that the request would make impossible: it shares
 // a coin with each of them, so at most one of all can ever confirm.
 func (v *view) Paid(list bitcoin.PayoutID) (chainhash.Hash, bool) {
+	if txid, ok := v.requests.paid[list]; ok {
+		return txid, true
+	}
 	attempts := v.requests.attempts(list)
 	for _, a := range attempts {
 		if a.confirmedAt != 0 || len(attempts) >= maxAttempts || !v.conflicts(a) {
@@ -246,7 +257,7 @@ func (v *view) Coin(o wire.OutPoint) (policy.Coin, bool) {
 	}
 	out.Script = d.Script
 	// A promise to the same payout list is judged by Paid.
-	p, promised := v.requests.locks[o]
+	p, promised := v.promised(o)
 	if promised && (v.list == (bitcoin.PayoutID{}) || p.list != v.list) {
 		out.Promised = p.txid
 	}
