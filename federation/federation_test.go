@@ -21,7 +21,7 @@ import (
 
 // world is a federation with a perfect network, whose disks can be read back.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	charter *membership.Charter
 	configs []Config
 	cores   []*Core // nil while down
@@ -38,7 +38,7 @@ type packet struct {
 	env      protocols.Envelope
 }
 
-func newWorld(t *testing.T, n int, change func(i int, cfg *Config)) *world {
+func newWorld(t testing.TB, n int, change func(i int, cfg *Config)) *world {
 	t.Helper()
 	w := &world{t: t, now: 1}
 	keys := make(map[[33]byte]*memberkey.Keys)
@@ -85,11 +85,7 @@ func newWorld(t *testing.T, n int, change func(i int, cfg *Config)) *world {
 // start starts or restarts a member from its disk.
 func (w *world) start(i int) {
 	w.t.Helper()
-	var records []protocols.Record
-	for _, key := range sortedKeys(w.disks[i]) {
-		records = append(records, protocols.Record{Key: key, Value: w.disks[i][key]})
-	}
-	core, e, err := Restore(w.now, w.configs[i], records)
+	core, e, err := Restore(w.now, w.configs[i], w.records(i))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -103,6 +99,14 @@ func (w *world) start(i int) {
 			w.settle(j, other.PeerUp(w.now, w.configs[i].Self))
 		}
 	}
+}
+
+func (w *world) records(i int) []protocols.Record {
+	var records []protocols.Record
+	for _, key := range sortedKeys(w.disks[i]) {
+		records = append(records, protocols.Record{Key: key, Value: w.disks[i][key]})
+	}
+	return records
 }
 
 // follow brings a member to the tip.
@@ -289,7 +293,7 @@ func (w *world) fund(label string, amount int64) {
 	w.mine(nil, 0, tx)
 }
 
-func payouts(t *testing.T, reference string, count int, sats bitcoin.Sat) bitcoin.PayoutList {
+func payouts(t testing.TB, reference string, count int, sats bitcoin.Sat) bitcoin.PayoutList {
 	t.Helper()
 	var payees []bitcoin.Payee
 	for i := range count {

@@ -76,12 +76,69 @@ func (c *Core) PlanPayout(req PayoutRequest) (*policy.Proposal, *bitcoin.Spend, 
 	if !verdict.Allow {
 		return nil, nil, refusal(verdict)
 	}
+	if q, spend := c.reconcile(k, p); spend != nil {
+		return &q, spend, nil
+	}
 	v.coins = p.Coins
 	verdict, spend := policy.Payout(c.cfg.Policy, v, p)
 	if !verdict.Allow {
 		return nil, nil, refusal(verdict)
 	}
 	return &p, spend, nil
+}
+
+// reconcile adds to a plan a coin of every other transaction for the same list
+// that some member approved. Members that approved different ones, none of which
+// got t approvals, can all approve this one: without it the list would never be
+// paid. It returns no spend if own policy does not let those coins go.
+func (c *Core) reconcile(k *key, p policy.Proposal) (policy.Proposal, *bitcoin.Spend) {
+	p.Coins = slices.Clone(p.Coins)
+	added := 0 // bounded, since members may lie about what they approve
+	for _, r := range c.requests.sorted() {
+		if added == maxAttempts || r.proposal == nil || r.proposal.List != p.List || !r.backed() ||
+			slices.ContainsFunc(r.inputs(), func(o wire.OutPoint) bool { return slices.Contains(p.Coins, o) }) {
+			continue
+		}
+		for _, o := range r.inputs() {
+			coin, ok := c.ledger.coins[o]
+			promise, promised := c.promised(o)
+			if ok && coin.Key == k.id && !coin.Spent() && (!promised || promise.list == p.List) {
+				p.Coins = append(p.Coins, o)
+				added++
+				break
+			}
+		}
+	}
+	if added == 0 {
+		return p, nil
+	}
+	slices.SortFunc(p.Coins, compareOutpoints)
+	payout := bitcoin.Payout{Key: k.root, List: c.requests.lists[p.List], FeeRate: p.FeeRate, Change: p.Change, LockTime: p.Height}
+	for _, o := range p.Coins {
+		coin := c.ledger.coins[o]
+		payout.Coins = append(payout.Coins, bitcoin.Coin{OutPoint: o, Amount: coin.Amount, Path: coin.Path, Height: coin.Height})
+	}
+	built, err := bitcoin.BuildPayout(payout)
+	if err != nil {
+		return p, nil
+	}
+	p.Tx = built.Bytes()
+	v := &view{Core: c, key: k.threshPK, list: p.List, plan: true, coins: p.Coins}
+	_, spend := policy.Payout(c.cfg.Policy, v, p)
+	return p, spend
+}
+
+// backed says whether this member approved the request, or another one says so.
+func (r *request) backed() bool {
+	if r.verdict.Allow {
+		return true
+	}
+	for _, v := range r.verdicts {
+		if v.Allow {
+			return true
+		}
+	}
+	return false
 }
 
 // refusal turns a verdict of this member's own policy into an error.

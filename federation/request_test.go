@@ -279,12 +279,10 @@ func TestKeysPerProposer(t *testing.T) {
 	if !core.labelUsed("key0") || core.labelUsed("key77") {
 		t.Error("labels")
 	}
-	for _, s := range core.dkg.Sessions() {
-		core.fromDKG(w.now, &out, core.dkg.Abandon(w.now, s.SessionID))
-		if core.labelUsed(s.Label) {
-			t.Errorf("the label of the failed ceremony %q is used", s.Label)
-		}
-		break
+	first := core.dkg.Sessions()[0]
+	core.fromDKG(w.now, &out, core.dkg.Abandon(w.now, first.SessionID))
+	if core.labelUsed(first.Label) {
+		t.Errorf("the label of the failed ceremony %q is used", first.Label)
 	}
 }
 
