@@ -16,7 +16,7 @@ func TestSplitMembersAgreeAgain(t *testing.T) {
 	w.mine(nil, 2)
 	w.fund("main", 5_000_000) // what a member that knows of no earlier attempt would take
 	w.addList(list, 2, 3)
-	for i, want := range []State{StateApproved, StateApproved, StateRefused, StateRefused} {
+	for i, want := range []State{StateApproved, StateApproved, StateWaiting, StateWaiting} {
 		if got := w.state(i, first); got != want {
 			t.Fatalf("member %d: the first request is %s, want %s", i, got, want)
 		}
