@@ -19,7 +19,8 @@ type workload struct {
 	keys     []*wantedKey
 	lists    []*wantedList
 	tampered map[chainhash.Hash]bool
-	early    bool // the adversary was there before the keys
+	early    bool        // the adversary was there before the keys
+	turn     *wantedList // of careful operators: the list they are at
 	finished bool
 }
 
@@ -221,6 +222,7 @@ func (wl *workload) pay(l *wantedList) {
 		again(4_000)
 		return
 	}
+	wl.turn = l
 	before := l.tries
 	wl.propose(l, m)
 	if w.knobs.Contend && w.rng.IntN(3) == 0 {
@@ -230,6 +232,9 @@ func (wl *workload) pay(l *wantedList) {
 	}
 	w.after(5_000, func() {
 		if l.tries == before {
+			if l.tries == 0 {
+				wl.turn = nil
+			}
 			wl.pay(l) // refused at once, or forgotten in a crash
 		} else {
 			again(55_000)
@@ -240,12 +245,7 @@ func (wl *workload) pay(l *wantedList) {
 // busy says that another list was proposed and is not paid: careful operators
 // pay one list at a time.
 func (wl *workload) busy(l *wantedList) bool {
-	for _, other := range wl.lists {
-		if other != l && other.tries > 0 && !wl.w.check.paid[other.list.ID()] {
-			return true
-		}
-	}
-	return false
+	return wl.turn != nil && wl.turn != l && !wl.w.check.paid[wl.turn.list.ID()]
 }
 
 func (wl *workload) propose(l *wantedList, m *member) {
