@@ -295,10 +295,8 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 		return
 	}
 	k.active = true
-	share := event.SecShare.Bytes()
-	defer clear(share)
 	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK, PubShares: event.PubShares,
-		SecShare: share}))
+		SecShare: event.SecShare.Bytes()}))
 	out.Out = append(out.Out, KeyReady{Key: id, Label: k.label, Acks: event.Acks, Fresh: fresh})
 	if fresh {
 		c.rescan(out, k)
