@@ -68,10 +68,11 @@ func TestCasesSelects(t *testing.T) {
 func TestFloor(t *testing.T) {
 	size := Size{67, 100}
 	for op, want := range map[string]Counts{
-		OpNonce: {BaseMul: 2, Encode: 1, HashBlock: 9},
+		OpNonce: {BaseMul: 2, Encode: 1, HashBlock: 5},
 		// 2u square roots, 2u+1 additions, one multiplication, one verification.
-		OpCoordinator: {Decode: 134, Add: 135, MulPublic: 1, DoubleMul: 1, Encode: 4, ScalarMul: 3, HashBlock: 9},
-		OpOpen:        {Decode: 6800, DoubleMul: 200, Encode: 200, HashBlock: 600},
+		OpCoordinator: {Decode: 134, Add: 135, MulPublic: 1, DoubleMul: 1, Encode: 4, ScalarMul: 3, HashBlock: 7 + 2 + 2},
+		// A first message of 5508 bytes is 87 blocks.
+		OpOpen: {Decode: 6800, DoubleMul: 200, Encode: 200, HashBlock: 100 * (2 + 3 + 87)},
 	} {
 		if got, ok := Floor(op, size); !ok || got != want {
 			t.Errorf("%s: got %v, want %v", op, got, want)
@@ -95,7 +96,7 @@ func TestCost(t *testing.T) {
 	var each Costs
 	each[BaseMul], each[Encode], each[HashBlock] = 10, 2, 0.5
 	counts, _ := Floor(OpNonce, Size{3, 5})
-	if got := counts.Cost(each); got != 26.5 {
-		t.Errorf("cost %v, want 2·10 + 2 + 9·0.5", got)
+	if got := counts.Cost(each); got != 24.5 {
+		t.Errorf("cost %v, want 2·10 + 2 + 5·0.5", got)
 	}
 }

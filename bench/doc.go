@@ -6,7 +6,7 @@
 // The same cases serve two runners. Benchmark is for benchstat and for counting
 // allocations:
 //
-//	go test -run '^$' -bench 'op=sign/t=3' .
+//	go test -run '^$' -bench '/op=sign$/t=3$' .
 //
 // cmd/compare alternates the implementations round by round and prints the
 // medians of the paired ratios, which a noisy machine can still tell:

@@ -72,25 +72,41 @@ func (c Counts) Cost(each Costs) float64 {
 	return sum
 }
 
-// Parts that several operations share.
-var (
-	// The coordinator needs R too: R1 + b·R2, its encoding, two hashes.
-	sessionValues = Counts{MulPublic: 1, Add: 1, Encode: 1, ScalarMul: 3, HashBlock: 6}
-	verification  = Counts{DoubleMul: 1, Encode: 1, HashBlock: 3}
-	shareCheck    = Counts{DoubleMul: 1, MulPublic: 1, Add: 1} // nonce decoded
-	schnorrSign   = Counts{BaseMul: 2, Encode: 2, ScalarMul: 1, HashBlock: 9}.plus(verification)
-)
+// shareCheck is the verification of a partial signature, its nonce decoded.
+var shareCheck = Counts{DoubleMul: 1, MulPublic: 1, Add: 1}
+
+// hash is a tagged hash of so many bytes. The block of the tag is precomputed;
+// the padding takes at least 9 bytes.
+func hash(bytes int) Counts { return Counts{HashBlock: (bytes + 9 + 63) / 64} }
+
+// verify is the verification of a Schnorr signature of so many bytes, the key
+// decoded: aG+bP, x of the result, the challenge.
+func verify(bytes int) Counts { return Counts{DoubleMul: 1, Encode: 1}.plus(hash(64 + bytes)) }
+
+// signature is a Schnorr signature of so many bytes: public key, auxiliary hash,
+// nonce, R, challenge, and its verification before it is released.
+func signature(bytes int) Counts {
+	return Counts{BaseMul: 2, Encode: 2, ScalarMul: 1}.
+		plus(hash(32)).plus(hash(64 + bytes).times(2)).plus(verify(bytes))
+}
+
+// sessionValues is R = R1 + b·R2, which signers and coordinator need: b hashes the
+// ids, the aggregate nonce, the key and a message of 32 bytes.
+func sessionValues(t int) Counts {
+	return Counts{MulPublic: 1, Add: 1, Encode: 1, ScalarMul: 3}.plus(hash(4*t + 66 + 32 + 32)).plus(hash(96))
+}
 
 // Floor returns the counts of an operation, or false if it has none here.
 func Floor(op string, size Size) (Counts, bool) {
-	t, n := size.T, size.N
+	t := size.T
 	nonces := Counts{Decode: 2 * t}
-	coordinator := Counts{Add: 2 * t, Encode: 2}.plus(sessionValues).plus(verification)
+	coordinator := Counts{Add: 2 * t, Encode: 2}.plus(sessionValues(t)).plus(verify(32))
+	c := messages(size)
 	switch op {
-	case OpNonce:
-		return Counts{BaseMul: 2, Encode: 1, HashBlock: 9}, true // one inversion for both
+	case OpNonce: // one inversion for both encodings; the hashes take all optional inputs
+		return Counts{BaseMul: 2, Encode: 1}.plus(hash(32)).plus(hash(110).times(2)), true
 	case OpSign:
-		return Counts{Decode: 2}.plus(sessionValues).plus(shareCheck), true
+		return Counts{Decode: 2}.plus(sessionValues(t)).plus(shareCheck), true
 	case OpCoordinator:
 		return coordinator.plus(nonces), true
 	case OpCoordinatorDecoded:
@@ -102,61 +118,92 @@ func Floor(op string, size Size) (Counts, bool) {
 	case OpBlame:
 		return shareCheck.times(t), true
 	case OpDeal:
-		return dealing(t, n), true
+		return c.deal(), true
 	case OpOpen:
-		// Commitments, nonce; proof of possession, proof of knowledge.
-		return Counts{Decode: t + 1}.plus(verification.times(2)).times(n), true
+		return c.open(), true
 	case OpCombine:
-		return combination(t, n), true
+		return c.combine(), true
 	case OpStep2:
-		return secondStep(n), true
+		return c.step2(), true
 	case OpCertify:
-		return verification.times(n), true
+		return c.certify(), true
 	case OpMember:
-		opened, _ := Floor(OpOpen, size)
-		return dealing(t, n).plus(opened).plus(combination(t, n)).plus(secondStep(n)).plus(verification.times(n)), true
-	case OpRecover:
-		// The keys of all, the sums and the nonces come as bytes.
-		return Counts{Decode: 2*n + t}.plus(publicShares(t, n)).plus(verification.times(n)).plus(decryption(n)), true
+		return c.deal().plus(c.open()).plus(c.combine()).plus(c.step2()).plus(c.certify()), true
+	case OpRecover: // the keys of all, the sums and the nonces come as bytes
+		return Counts{Decode: 2*c.n + t}.plus(c.certify()).plus(c.publicShares()).plus(c.decrypt()), true
 	case OpPublicKey:
 		return Counts{BaseMul: 1, Encode: 1}, true
 	case OpSchnorr:
-		return schnorrSign, true
+		return signature(32), true
 	case OpVerify:
-		return verification, true
+		return verify(32), true
 	case OpDecode:
 		return Counts{Decode: 1}, true
 	}
 	return Counts{}, false
 }
 
-// dealing is t commitments, the nonce, one key agreement for each of the others,
-// n shares of t terms, and two proofs.
-func dealing(t, n int) Counts {
-	return Counts{BaseMul: t + 1, Mul: n - 1, Encode: t + n, ScalarMul: n * t}.plus(schnorrSign.times(2))
+// chill is a key generation with the lengths of its messages in bytes. From 14/20
+// on, hashing them is worth counting.
+type chill struct {
+	t, n  int
+	pmsg1 int // first message
+	cert  int // what a certificate signature signs: purpose, id, eq_input
+	pad   int // what the hash of a pad takes: key, nonce, recipient, all host keys
 }
 
-// combination is the sums of n·t commitments, the tweak, and the public shares.
-func combination(t, n int) Counts {
-	return Counts{Add: n * t, Encode: t, BaseMul: 1}.plus(publicShares(t, n))
+func messages(size Size) chill {
+	t, n := size.T, size.N
+	return chill{t: t, n: n, pmsg1: 33*t + 32*n + 97, cert: 33 + 4 + (4 + 33*t + 98*n), pad: 32 + 33 + 33 + 4 + (4 + 33*n)}
+}
+
+// possession and knowledge are what the two proofs of a first message sign: an id;
+// session, id and a hash.
+const (
+	possession = 4
+	knowledge  = 32 + 4 + 32
+)
+
+// deal is t commitments, the nonce, a pad for each of the others, n shares of t
+// terms, and two proofs.
+func (c chill) deal() Counts {
+	return Counts{BaseMul: c.t + 1, Encode: c.t + 1, ScalarMul: c.n * c.t}.plus(hash(36).times(c.t)).
+		plus(c.pads()).plus(signature(possession)).plus(signature(knowledge)).plus(hash(c.pmsg1))
+}
+
+// pads is a key agreement with each of the others.
+func (c chill) pads() Counts {
+	return Counts{Mul: 1, Encode: 1}.plus(hash(33)).plus(hash(c.pad)).times(c.n - 1)
+}
+
+// open is commitments, nonce and both proofs of every first message.
+func (c chill) open() Counts {
+	return Counts{Decode: c.t + 1}.plus(verify(possession)).plus(verify(knowledge)).plus(hash(c.pmsg1)).times(c.n)
+}
+
+// combine is the sums of n·t commitments, the tweak, and the public shares.
+func (c chill) combine() Counts {
+	return Counts{Add: c.n * c.t, Encode: c.t, BaseMul: 1}.plus(c.publicShares())
 }
 
 // publicShares is n evaluations of a polynomial of t points by Horner's rule at
 // coordinates 1..n, each step one multiplication by a small number and one
 // addition.
-func publicShares(t, n int) Counts {
-	c := Counts{Encode: n}
-	for x := 1; x <= n; x++ {
-		c[Double] += (t - 1) * (bits.Len(uint(x)) - 1)
-		c[Add] += (t - 1) * bits.OnesCount(uint(x)) // one of them for the coefficient
+func (c chill) publicShares() Counts {
+	sum := Counts{Encode: c.n}
+	for x := 1; x <= c.n; x++ {
+		sum[Double] += (c.t - 1) * (bits.Len(uint(x)) - 1)
+		sum[Add] += (c.t - 1) * bits.OnesCount(uint(x)) // one of them for the coefficient
 	}
-	return c
+	return sum
 }
 
-// decryption is one key agreement for each of the others, and the check.
-func decryption(n int) Counts { return Counts{Mul: n - 1, Encode: n - 1, BaseMul: 1} }
+// decrypt is the pads of all, and the check of the share.
+func (c chill) decrypt() Counts { return c.pads().plus(Counts{BaseMul: 1}) }
 
-func secondStep(n int) Counts { return decryption(n).plus(schnorrSign) }
+func (c chill) step2() Counts { return c.decrypt().plus(signature(c.cert)) }
+
+func (c chill) certify() Counts { return verify(c.cert).times(c.n) }
 
 // Primitives returns the functions to measure, by Primitive.
 func Primitives() ([primitives]func(), error) {

@@ -58,14 +58,21 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s, %s, %s/%s, one thread; %d rounds of %v\n\n", cpu(), runtime.Version(), runtime.GOOS, runtime.GOARCH, *rounds, *slice)
-	fmt.Fprintln(out, "| operation | t/n | µs | allocs | floor µs | ÷ floor | peer | its µs | its allocs | peer ÷ ours |")
-	fmt.Fprintln(out, "|---|---|--:|--:|--:|--:|---|--:|--:|--:|")
+	fmt.Fprintln(out, "| operation | t/n | µs | allocs | floor µs | ÷ floor | peer | its µs | its allocs | peer ÷ ours | first target |")
+	fmt.Fprintln(out, "|---|---|--:|--:|--:|--:|---|--:|--:|--:|---|")
+	var worst line
 	for _, group := range grouped(cases) {
-		row, err := compare(group, floor, *rounds, *slice)
+		l, err := compare(group, floor, *rounds, *slice)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(out, row)
+		fmt.Fprintln(out, l.row)
+		if l.aboveFloor > worst.aboveFloor {
+			worst = l
+		}
+	}
+	if worst.aboveFloor > 0 {
+		fmt.Fprintf(out, "\nFarthest above its floor: %s, %.2f (F1 ≤ %.2f)\n", worst.name, worst.aboveFloor, bench.MaxFloor)
 	}
 	fmt.Fprint(out, "\nPrimitives of the curve library, µs:")
 	for p, cost := range floor.medians() {
@@ -100,14 +107,20 @@ func grouped(cases []bench.Case) [][]bench.Case {
 	return groups
 }
 
-// compare measures a group and returns its line of the table. The first case is
-// compared with the floor and with the second, its peer, if there is one.
-func compare(group []bench.Case, floor *primitives, rounds int, slice time.Duration) (string, error) {
+// line is one line of the table.
+type line struct {
+	row, name  string
+	aboveFloor float64 // ratio; 0 if the operation has no floor
+}
+
+// compare measures a group. The first case is compared with the floor and with
+// the second, its peer, if there is one.
+func compare(group []bench.Case, floor *primitives, rounds int, slice time.Duration) (line, error) {
 	subjects := make([]*subject, len(group))
 	for i, c := range group {
 		var err error
 		if subjects[i], err = newSubject(c, slice); err != nil {
-			return "", err
+			return line{}, err
 		}
 	}
 	ours := subjects[0]
@@ -119,7 +132,7 @@ func compare(group []bench.Case, floor *primitives, rounds int, slice time.Durat
 		for i := range subjects {
 			s := subjects[(i+r)%len(subjects)]
 			if err := s.measure(); err != nil {
-				return "", err
+				return line{}, err
 			}
 		}
 	}
@@ -128,19 +141,34 @@ func compare(group []bench.Case, floor *primitives, rounds int, slice time.Durat
 		size = ours.String()
 	}
 	cells := []string{label(ours.Case), size, number(median(ours.times)), fmt.Sprint(ours.allocs)}
+	l := line{name: strings.TrimSuffix(ours.Op+" "+size, " –")}
 	if hasFloor {
-		cells = append(cells, number(median(floors)), number(median(ratios(ours.times, floors))))
+		l.aboveFloor = median(ratios(ours.times, floors))
+		cells = append(cells, number(median(floors)), number(l.aboveFloor))
 	} else {
 		cells = append(cells, "", "")
 	}
 	if len(subjects) > 1 {
 		peer := subjects[1]
-		cells = append(cells, peer.Impl, number(median(peer.times)), fmt.Sprint(peer.allocs),
-			number(median(ratios(peer.times, ours.times))))
+		ratio := median(ratios(peer.times, ours.times))
+		cells = append(cells, peer.Impl, number(median(peer.times)), fmt.Sprint(peer.allocs), number(ratio), verdict(ours.Case, ratio))
 	} else {
-		cells = append(cells, "", "", "", "")
+		cells = append(cells, "", "", "", "", "")
 	}
-	return "| " + strings.Join(cells, " | ") + " |", nil
+	l.row = "| " + strings.Join(cells, " | ") + " |"
+	return l, nil
+}
+
+// verdict holds the ratio against the target of the operation, if it has one.
+func verdict(c bench.Case, ratio float64) string {
+	target, ok := bench.TargetOf(c.Op, c.Size)
+	switch {
+	case !ok:
+		return ""
+	case ratio >= target.Ratio:
+		return fmt.Sprintf("%s ≥ %s: met", target.ID, number(target.Ratio))
+	}
+	return fmt.Sprintf("%s ≥ %s: missed", target.ID, number(target.Ratio))
 }
 
 func label(c bench.Case) string {

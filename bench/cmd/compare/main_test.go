@@ -17,9 +17,10 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`(?m)^\| nonce \| 2/3 \| [0-9.]+ \| \d+ \| [0-9.]+ \| [0-9.]+ \| bytemare \| [0-9.]+ \| \d+ \| [0-9.]+ \|$`,
+		`(?m)^\| nonce \| 2/3 \| [0-9.]+ \| \d+ \| [0-9.]+ \| [0-9.]+ \| bytemare \| [0-9.]+ \| \d+ \| [0-9.]+ \| S7 ≥ 5\.00: (met|missed) \|$`,
 		`(?m)^\| decode-point \| – \| [0-9.]+ \| \d+ \| [0-9.]+ \| [0-9.]+ \| btcec \|`,
-		`(?m)^\| dkg-machine \| 2/3 \| [0-9.]+ \| \d+ \|  \|  \|  \|  \|  \|  \|$`,
+		`(?m)^\| dkg-machine \| 2/3 \| [0-9.]+ \| \d+ \|  \|  \|  \|  \|  \|  \|  \|$`,
+		`(?m)^Farthest above its floor: (nonce 2/3|decode-point), [0-9.]+ \(F1 ≤ 1\.25\)$`,
 		`(?m)^Primitives .* kG [0-9.]+, .* hash block [0-9.]+$`,
 	} {
 		if !regexp.MustCompile(want).Match(out.Bytes()) {
@@ -32,6 +33,25 @@ func TestRunRefuses(t *testing.T) {
 	for _, args := range []string{"-ops (", "-ops nothing", "-sizes 3", "-sizes 3/5x", "-sizes 1/1", "-sizes 6/5", "-rounds 0", "-slice 0s"} {
 		if err := run(strings.Fields(args), new(bytes.Buffer)); err == nil {
 			t.Errorf("%q is accepted", args)
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	for _, c := range []struct {
+		op    string
+		size  bench.Size
+		ratio float64
+		want  string
+	}{
+		{bench.OpSign, bench.Size{T: 67, N: 100}, 50, "S2 ≥ 50.0: met"},
+		{bench.OpSign, bench.Size{T: 67, N: 100}, 49.9, "S2 ≥ 50.0: missed"},
+		{bench.OpSign, bench.Size{T: 7, N: 10}, 1, ""},
+		{bench.OpMul, bench.Size{}, 1.9, "P2 ≥ 1.82: met"},
+		{bench.OpBlame, bench.Size{T: 67, N: 100}, 1, ""},
+	} {
+		if got := verdict(bench.Case{Op: c.op, Size: c.size}, c.ratio); got != c.want {
+			t.Errorf("%s %v at %v: got %q, want %q", c.op, c.size, c.ratio, got, c.want)
 		}
 	}
 }
