@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -14,6 +15,7 @@ import (
 	"frostfed/internal/demo"
 	"frostfed/internal/node"
 	"frostfed/internal/store"
+	"frostfed/protocols/membership"
 )
 
 // failure is an error with an exit code and a hint of its own.
@@ -26,6 +28,7 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// usage is an error of the command line. Without a hint it points to the help.
 func usage(err error, hint string, args ...any) error {
 	return &failure{api.ExitUsage, err, fmt.Sprintf(hint, args...)}
 }
@@ -44,6 +47,9 @@ func (a *app) report(err error) int {
 		return api.ExitOK
 	}
 	code, text, hint := a.explain(err)
+	if hint == "" && code == api.ExitUsage {
+		hint = fmt.Sprintf("run '%s --help'", a.command)
+	}
 	fmt.Fprintf(a.err, "frostfed: error: %s\n", clean(text))
 	if hint != "" {
 		fmt.Fprintf(a.err, "frostfed: hint: %s\n", clean(hint))
@@ -65,8 +71,6 @@ func (a *app) explain(err error) (code int, text, hint string) {
 		return api.ExitError, strings.TrimSuffix(err.Error(), ": "+list.Hint), list.Hint
 	case errors.Is(err, context.Canceled):
 		return api.ExitError, "interrupted", ""
-	case errors.Is(err, store.ErrLocked):
-		return api.ExitError, err.Error(), "one daemon runs on a data folder: 'frostfed status' asks it, 'frostfed stop' ends it"
 	case errors.Is(err, node.ErrNoCharter):
 		code = api.ExitNotReady
 	case errors.Is(err, demo.ErrOptions):
@@ -75,7 +79,26 @@ func (a *app) explain(err error) (code int, text, hint string) {
 		code = api.ExitError
 	}
 	text, hint = splitHint(err.Error())
+	for _, h := range hints {
+		if hint == "" && errors.Is(err, h.err) {
+			hint = h.hint
+		}
+	}
 	return code, text, hint
+}
+
+// hints say what to do about errors that do not say it themselves.
+var hints = []struct {
+	err  error
+	hint string
+}{
+	{store.ErrLocked, "one daemon runs on a data folder: 'frostfed status' asks it, 'frostfed stop' ends it"},
+	{node.ErrNoCharter, "'frostfed charter adopt FILE' takes the charter that the members agreed on"},
+	{node.ErrConfig, "'frostfed config default' shows every key with a comment; 'frostfed config check' checks the file"},
+	{membership.ErrCharter, "mend the file, or make it again with 'frostfed charter new'"},
+	{membership.ErrCard, "'frostfed init --help' tells what a member needs"},
+	{fs.ErrNotExist, "check the path"},
+	{fs.ErrPermission, "run this as the user who owns the file"},
 }
 
 // explainCall does so for what the daemon answered, or that it did not.
@@ -86,6 +109,9 @@ func (a *app) explainCall(err *connect.Error) (code int, text, hint string) {
 	}
 	if hint == "" {
 		text, hint = splitHint(err.Message())
+		if hint == "" && err.Code() == connect.CodeFailedPrecondition {
+			hint = "'frostfed coins' shows what can be spent, 'frostfed requests' what is promised"
+		}
 		return code, text, hint
 	}
 	if code == api.ExitUsage { // the hint is about a file, not about the command line

@@ -37,9 +37,10 @@ func run(ctx context.Context, args []string, env func(string) string, stdin io.R
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
+	a.command = cmd.CommandPath()
 	if f := (*failure)(nil); err != nil && !a.begun && !errors.As(err, &f) {
 		// What fails before the command begins is a matter of the command line.
-		err = usage(err, "run '%s --help'", cmd.CommandPath())
+		err = usage(err, "")
 	}
 	return a.report(err)
 }
@@ -54,7 +55,8 @@ type app struct {
 	folder string
 	json   bool
 
-	begun bool // the command line was understood
+	command string // as it was understood
+	begun   bool   // it came as far as its own code
 }
 
 // Groups of commands in the help.
@@ -142,17 +144,17 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 func onlyCommands(c *cobra.Command) {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		help := fmt.Sprintf("run '%s --help'", cmd.CommandPath())
 		if len(args) == 0 {
-			return usage(fmt.Errorf("%s needs a command", cmd.CommandPath()), "%s", help)
+			return usage(fmt.Errorf("%s needs a command", cmd.CommandPath()), "")
 		}
+		unknown := fmt.Errorf("unknown command %q", args[0])
 		if cmd.SuggestionsMinimumDistance <= 0 {
 			cmd.SuggestionsMinimumDistance = 2
 		}
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			help = fmt.Sprintf("did you mean '%s %s'?", cmd.CommandPath(), near[0])
+			return usage(unknown, "did you mean '%s %s'?", cmd.CommandPath(), near[0])
 		}
-		return usage(fmt.Errorf("unknown command %q", args[0]), "%s", help)
+		return usage(unknown, "")
 	}
 }
 
