@@ -30,7 +30,7 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 		m.fail(now, s, ReasonLocal, nil, e)
 	case s.working:
 	case phase == PhaseSharing && s.own == nil:
-		m.startPrepare(now, s, e)
+		m.startPrepare(s, e)
 	case phase == PhaseChecking:
 		m.startCheck(now, s, e)
 	case phase == PhaseCertifying && count(s.certs) == s.n():

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"frostfed/crypto/chilldkg"
+	"frostfed/crypto/memberkey"
 	"frostfed/protocols"
 )
 
@@ -49,18 +50,20 @@ func (m *Machine) random() (r [32]byte, err error) {
 	return r, err
 }
 
-// startPrepare makes the own first message, from randomness that no other
-// session has used: the proof of possession does not bind the session.
-func (m *Machine) startPrepare(now protocols.Time, s *session, e *effects) {
-	seed, err := m.random()
-	if err != nil {
-		m.fail(now, s, ReasonLocal, nil, e)
-		return
-	}
+// dealTag derives the randomness of a dealing.
+const dealTag = "frostfed/v1/dkg randomness"
+
+// startPrepare makes the own first message. Its randomness follows from host
+// secret and session, so that a member that lost its database deals the same
+// message again instead of a second one, which would look like equivocation. No
+// other session has the same randomness: the proof of possession does not bind
+// the session.
+func (m *Machine) startPrepare(s *session, e *effects) {
 	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
 	m.start(s, jobPrepare, func() any {
 		host := secret()
 		defer clear(host[:])
+		seed := memberkey.Hash(dealTag, host[:], id[:])
 		defer clear(seed[:])
 		m1, err := chilldkg.Deal(host[:], params, id, seed[:])
 		return prepared{m1: m1, err: err}

@@ -12,9 +12,12 @@ import (
 // Limits on what is held. The first two stop a member that proposes or
 // broadcasts without end; both are far above what a federation needs.
 const (
-	// MaxOpen is how many sessions may be open at once. A further Start is
-	// refused with ReasonBusy.
-	MaxOpen = 4
+	// MaxOpen is how many sessions may be open at once. Sessions start in
+	// different orders at different members, and each needs all of them, so a
+	// limit that honest members reach could leave everybody waiting for sessions
+	// that others refused. It is a bound on memory only: the composer must accept
+	// fewer ceremonies than this, by a rule that depends on the proposer alone.
+	MaxOpen = protocols.MaxMembers
 	// maxEarly is how many first messages of sessions not yet started are kept
 	// per sender; the oldest is dropped, so a sender can only displace its own.
 	maxEarly = MaxOpen
