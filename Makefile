@@ -3,7 +3,10 @@ SEEDS ?= 500
 START ?= 1
 TIME  ?= 30s
 
-.PHONY: check test race sim fuzz e2e demo bench cover gen ci
+.PHONY: help check test race sim fuzz e2e demo bench cover gen ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' Makefile
 
 check: ## formatting, vet, lint
 	test -z "$$(git ls-files '*.go' | xargs gofmt -l | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
