@@ -57,7 +57,7 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%s, %s, %s/%s, one thread; %d rounds of %v\n\n", cpu(), runtime.Version(), runtime.GOOS, runtime.GOARCH, *rounds, *slice)
+	fmt.Fprintf(out, "%s, %s, %s/%s, one thread, processor time; %d rounds of %v\n\n", cpu(), runtime.Version(), runtime.GOOS, runtime.GOARCH, *rounds, *slice)
 	fmt.Fprintln(out, "| operation | t/n | µs | allocs | floor µs | ÷ floor | peer | its µs | its allocs | peer ÷ ours | first target |")
 	fmt.Fprintln(out, "|---|---|--:|--:|--:|--:|---|--:|--:|--:|---|")
 	var worst line

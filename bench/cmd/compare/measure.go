@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 
 	"frostfed/bench"
@@ -39,7 +40,18 @@ func newSubject(c bench.Case, slice time.Duration) (*subject, error) {
 	}
 }
 
-// run does count operations and returns the time they took.
+// used is the processor time of this process so far. Unlike wall time it does not
+// run on while another process has the processor. It includes the garbage
+// collector's.
+func used() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // cannot happen: both arguments are valid
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// run does count operations and returns the processor time they took.
 func (s *subject) run() (time.Duration, error) {
 	do, err := s.round(s.count)
 	if err != nil {
@@ -48,13 +60,13 @@ func (s *subject) run() (time.Duration, error) {
 	runtime.GC() // garbage of the preparation is not the operation's
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	start := used()
 	for range s.count {
 		if err := do(); err != nil {
 			return 0, fmt.Errorf("%s: %w", s.Name(), err)
 		}
 	}
-	elapsed := time.Since(start)
+	elapsed := used() - start
 	runtime.ReadMemStats(&after)
 	s.allocs = (after.Mallocs - before.Mallocs + uint64(s.count)/2) / uint64(s.count)
 	return elapsed, nil
@@ -73,8 +85,9 @@ func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsec
 
 // primitives measures the operations of the curve library.
 type primitives struct {
-	do    []func()
-	costs []bench.Costs // by round
+	do     []func()
+	counts [len(bench.Costs{})]int // how often in one slice
+	costs  []bench.Costs           // by round
 }
 
 func newPrimitives() (*primitives, error) {
@@ -82,24 +95,30 @@ func newPrimitives() (*primitives, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare primitives: %w", err)
 	}
-	return &primitives{do: do[:]}, nil
+	p := &primitives{do: do[:]}
+	for i, do := range p.do {
+		n := 1
+		for start := used(); used()-start < 300*time.Microsecond; n *= 2 {
+			for range n {
+				do()
+			}
+		}
+		p.counts[i] = n / 2
+	}
+	return p, nil
 }
 
-// measure takes the best of three short slices for each primitive, of 0.3 ms
+// measure takes the best of three short slices for each primitive, of about 0.3 ms
 // each: a floor is what is possible, interruptions are not part of it.
 func (p *primitives) measure() {
 	var costs bench.Costs
 	for i, do := range p.do {
-		do()
-		for range 3 {
-			start, n := time.Now(), 0
-			for time.Since(start) < 300*time.Microsecond {
-				for range 8 {
-					do()
-				}
-				n += 8
+		for k := range 3 {
+			start := used()
+			for range p.counts[i] {
+				do()
 			}
-			if cost := micros(time.Since(start)) / float64(n); costs[i] == 0 || cost < costs[i] {
+			if cost := micros(used()-start) / float64(p.counts[i]); k == 0 || cost < costs[i] {
 				costs[i] = cost
 			}
 		}
