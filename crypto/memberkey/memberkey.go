@@ -27,6 +27,9 @@ const SeedSize = 32
 // ErrSeed reports a seed of the wrong length or without entropy.
 var ErrSeed = errors.New("a seed is 32 random bytes")
 
+// ErrSecret is the answer to whoever wants to encode secret keys.
+var ErrSecret = errors.New("member keys are not encoded")
+
 // Keys are the derived keys of one member. It has no encoder, on purpose.
 type Keys struct {
 	Identity   ed25519.PrivateKey // libp2p identity, 64 bytes
@@ -48,6 +51,7 @@ func Derive(seed []byte, epoch uint32) (*Keys, error) {
 		return nil, err
 	}
 	k.Identity = ed25519.NewKeyFromSeed(id)
+	clear(id)
 	if k.Host, err = deriveScalar(seed, "host/"+strconv.FormatUint(uint64(epoch), 10)); err != nil {
 		return nil, err
 	}
@@ -58,6 +62,7 @@ func Derive(seed []byte, epoch uint32) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer clear(overlay)
 	copy(k.overlay[:], overlay)
 	pub, err := curve25519.X25519(overlay, curve25519.Basepoint)
 	if err != nil {
@@ -66,6 +71,15 @@ func Derive(seed []byte, epoch uint32) (*Keys, error) {
 	copy(k.overlayPub[:], pub)
 	return k, nil
 }
+
+// Format keeps the keys out of logs and errors, whatever the verb.
+func (k Keys) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(member keys)") }
+
+// MarshalJSON refuses: no key leaves by reflection.
+func (k Keys) MarshalJSON() ([]byte, error) { return nil, ErrSecret }
+
+// Format keeps the secret out of logs and errors, whatever the verb.
+func (h HostKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(host key)") }
 
 // OverlayPublic returns the X25519 public key.
 func (k *Keys) OverlayPublic() [32]byte { return k.overlayPub }
@@ -124,6 +138,7 @@ func deriveScalar(seed []byte, label string) (HostKey, error) {
 			return HostKey{}, err
 		}
 		s, err := secp.ParseScalarNonZero(b)
+		clear(b)
 		if err == nil {
 			return HostKey{secret: s, public: secp.SecretBaseMul(s).Bytes()}, nil
 		}

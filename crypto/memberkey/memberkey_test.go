@@ -3,8 +3,13 @@ package memberkey
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 )
 
@@ -67,5 +72,29 @@ func TestSignVerify(t *testing.T) {
 	k.Host.Wipe()
 	if k.Host.Secret() != [32]byte{} {
 		t.Error("the secret is still there after Wipe")
+	}
+}
+
+// Keys do not appear in what is printed, logged or encoded.
+func TestKeysAreNotPrinted(t *testing.T) {
+	k, _ := Derive(seed(7), 0)
+	secret := k.Host.Secret()
+	texts := []string{fmt.Sprint(k), fmt.Sprintf("%v %+v %#v %x %s %d", *k, *k, *k, *k, *k, *k),
+		fmt.Sprint(k.Host), fmt.Sprintf("%v %+v %#v %x %d", &k.Host, k.Host, k.Host, k.Host, k.Host),
+		fmt.Sprintf("%+v", struct{ Inner *Keys }{k})}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "keys", k, "host", &k.Host)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "keys", k, "host", &k.Host)
+	body, err := json.Marshal(k)
+	if !errors.Is(err, ErrSecret) {
+		t.Errorf("encoded as %s", body)
+	}
+	for _, text := range append(texts, log.String()) {
+		for _, raw := range [][]byte{secret[:], k.Identity.Seed(), k.overlay[:]} {
+			if strings.Contains(text, string(raw)) || strings.Contains(text, hex.EncodeToString(raw)) ||
+				strings.Contains(text, strings.Trim(fmt.Sprint(raw), "[]")) || strings.Contains(text, base64.StdEncoding.EncodeToString(raw)[:40]) {
+				t.Errorf("a secret stands in %q", text)
+			}
+		}
 	}
 }

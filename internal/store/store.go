@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -45,7 +46,12 @@ var (
 )
 
 // Store is an open database. Its methods may be called from several goroutines.
-type Store struct{ db *bolt.DB }
+type Store struct {
+	db *bolt.DB
+	// broken is the first failure to write. After a failed fsync nobody knows what
+	// the disk holds, and a later one that succeeds proves nothing.
+	broken atomic.Pointer[error]
+}
 
 // Open opens or creates dir/state.db and locks it against other processes.
 // owner (federation and member) is stamped at creation and must match later.
@@ -67,11 +73,22 @@ func Open(dir string, owner []byte) (*Store, error) {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	s := &Store{db: db}
-	if err := s.prepare(owner); err != nil {
+	if err := errors.Join(s.prepare(owner), syncDir(dir)); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// syncDir makes a new file's name durable: without it a power cut may take the
+// whole database away, with all that was committed to it.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 func (s *Store) prepare(owner []byte) error {
@@ -98,12 +115,13 @@ func (s *Store) prepare(owner []byte) error {
 }
 
 // Commit writes and deletes the records in one transaction and returns once it
-// is on disk. After an error the caller must stop: its memory is ahead.
+// is on disk. After an error the caller must stop: its memory is ahead. Every
+// later Commit fails, too.
 func (s *Store) Commit(records []protocols.Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	err := s.db.Update(func(tx *bolt.Tx) error {
+	err := s.update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketRecords)
 		for _, r := range records {
 			var err error
@@ -122,6 +140,17 @@ func (s *Store) Commit(records []protocols.Record) error {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+func (s *Store) update(f func(*bolt.Tx) error) error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	err := s.db.Update(f)
+	if err != nil {
+		s.broken.CompareAndSwap(nil, &err)
+	}
+	return err
 }
 
 // Load returns all records in order of their keys.
@@ -146,7 +175,7 @@ func (s *Store) Load() ([]protocols.Record, error) {
 // SavePeer remembers where a peer was last reached. It is a hint that can be
 // lost, kept apart from the records.
 func (s *Store) SavePeer(id protocols.NodeID, addrs []byte) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketPeers).Put([]byte(id), seal(string(id), addrs))
 	})
 }

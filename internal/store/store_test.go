@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"frostfed/protocols"
 )
@@ -103,5 +104,52 @@ func TestPeers(t *testing.T) {
 	got, err := s.LoadPeers()
 	if err != nil || string(got["bob"]) != "/ip4/127.0.0.1/tcp/1" {
 		t.Fatalf("got %v, %v", got, err)
+	}
+}
+
+// After one failed write none is believed, whichever part wrote.
+func TestFailureIsFinal(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	if err := s.SavePeer("", nil); err == nil { // bbolt refuses an empty key
+		t.Fatal("an empty key is stored")
+	}
+	err := s.Commit([]protocols.Record{{Key: "a", Value: []byte("1")}})
+	if !errors.Is(err, bolterrors.ErrKeyRequired) {
+		t.Fatalf("got %v", err)
+	}
+	if got, err := s.Load(); err != nil || len(got) != 0 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+}
+
+// What is written in one Commit is there as a whole or not at all.
+func TestCommitIsAtomic(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	if err := s.Commit([]protocols.Record{{Key: "a", Value: []byte("1")}, {Key: "", Value: []byte("2")}}); err == nil {
+		t.Fatal("an empty key is stored")
+	}
+	s.Close()
+	if got, err := mustOpen(t, dir).Load(); err != nil || len(got) != 0 {
+		t.Fatalf("got %v, %v", got, err)
+	}
+}
+
+func TestPlaceOfTheDatabase(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "state")
+	if err := os.MkdirAll(filepath.Join(link, "state.db"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(link, []byte("alice")); err == nil {
+		s.Close()
+		t.Error("a folder is opened as a database")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "state.db"), []byte("no database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Open(dir, []byte("alice")); err == nil {
+		s.Close()
+		t.Error("a text file is opened as a database")
 	}
 }
