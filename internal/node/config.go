@@ -102,6 +102,9 @@ func (c Config) Text() ([]byte, error) {
 
 // Validate names the key that is wrong and what would be right.
 func (c Config) Validate() error {
+	if err := membership.CheckName(c.Name); err != nil {
+		return fmt.Errorf("name: %w", err)
+	}
 	if !slices.Contains(membership.Networks, c.Network) {
 		return fmt.Errorf("network: %q is unknown; use one of %s", c.Network, strings.Join(membership.Networks, ", "))
 	}

@@ -99,14 +99,22 @@ func NodeIDOf(identity [32]byte) protocols.NodeID {
 	return protocols.NodeID("\x00\x24\x08\x01\x12\x20" + string(identity[:]))
 }
 
-func (c *Card) check() error {
-	if n := len(c.Name); n == 0 || n > maxName {
+// CheckName says what is wrong with the name of a member.
+func CheckName(name string) error {
+	if n := len(name); n == 0 || n > maxName {
 		return fmt.Errorf("%w: the name has %d characters, it may have 1 to %d", ErrCard, n, maxName)
 	}
-	for _, r := range []byte(c.Name) {
+	for _, r := range []byte(name) {
 		if r <= ' ' || r > '~' {
 			return fmt.Errorf("%w: the name may hold printable ASCII without spaces only", ErrCard)
 		}
+	}
+	return nil
+}
+
+func (c *Card) check() error {
+	if err := CheckName(c.Name); err != nil {
+		return err
 	}
 	if len(c.Addrs) > maxAddrs {
 		return fmt.Errorf("%w: %d addresses, at most %d", ErrCard, len(c.Addrs), maxAddrs)
