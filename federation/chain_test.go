@@ -105,8 +105,8 @@ func TestBirthOfTheProposerIsNotBelieved(t *testing.T) {
 		return out, core.broadcast(w.now, &out, topic(topicKey, id), payload)
 	})
 	for i, core := range w.cores {
-		if len(core.Keys()) != 1 || core.OldestBirth() != 2 {
-			t.Errorf("member %d searches from %d", i, core.OldestBirth())
+		if from, _ := core.OldestBirth(); len(core.Keys()) != 1 || from != 2 {
+			t.Errorf("member %d searches from %d", i, from)
 		}
 		for _, d := range w.out[i] {
 			if r, ok := d.(Rescan); ok {
@@ -124,12 +124,12 @@ func TestReorgDuringACeremony(t *testing.T) {
 	w.hold(3)
 	w.newKey("main")
 	w.unmine()
-	if got := w.cores[3].OldestBirth(); got != 1 {
+	if got, _ := w.cores[3].OldestBirth(); got != 1 {
 		t.Errorf("searches from %d, the reorg began at 2", got)
 	}
 	w.kill(3)
 	w.start(3)
-	if got := w.cores[3].OldestBirth(); got != 1 {
+	if got, _ := w.cores[3].OldestBirth(); got != 1 {
 		t.Errorf("after a restart: searches from %d", got)
 	}
 }

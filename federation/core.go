@@ -31,6 +31,10 @@ type Config struct {
 	// Gap is how many addresses this member issues beyond the last one that was
 	// paid; every member watches n times as many. 0 means DefaultGap.
 	Gap int
+	// ScanFrom makes a member look for coins from that height on, whenever it
+	// hears of a key. It is for one that lost its database and with it the
+	// memory of when its keys were made; 0 otherwise.
+	ScanFrom bitcoin.Height
 	// Version is what HELLO tells the other members.
 	Version string
 }
@@ -160,6 +164,7 @@ func (c *Core) startMachines(now protocols.Time, out *Effects, records map[strin
 		return fmt.Errorf("restore key generation: %w", err)
 	}
 	c.echo, c.sign, c.dkg = echoMachine, signMachine, dkgMachine
+	c.resumeRefusals(now, out)
 	c.fromSign(now, out, signEffects)
 	c.fromDKG(now, out, dkgEffects)
 	c.fromEcho(now, out, echoEffects)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 
@@ -60,7 +59,6 @@ type ceremony struct {
 	Nonce [16]byte       // makes two proposals of the same label different
 
 	proposer protocols.NodeID
-	started  bool // key generation took it; what it took must not be started again
 	// since is the height above which this member looks for coins of the key: its
 	// own tip when it heard of the ceremony. The key is made with its help, so
 	// nobody can have paid it before. A proposer's word does not count: 0 would
@@ -206,11 +204,6 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 // labelUsed says whether a key, or one in the making, has the label. A ceremony
 // that failed leaves its label free.
 func (c *Core) labelUsed(label string) bool {
-	for _, p := range c.keys.proposals {
-		if p.Label == label && !p.started {
-			return true
-		}
-	}
 	return slices.ContainsFunc(c.dkg.Sessions(), func(s dkg.SessionView) bool {
 		return s.Label == label && s.Phase != dkg.PhaseFailed
 	})
@@ -249,32 +242,13 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	if tip, ok := c.ledger.tip(); ok {
 		p.since = tip.Height
 	}
+	if c.cfg.ScanFrom != 0 {
+		p.since = min(p.since, c.cfg.ScanFrom-1)
+	}
 	c.keys.proposals[id] = p
 	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
-	c.startCeremony(now, out, id, p)
-}
-
-// startCeremony starts a key generation, unless too many are under way: then it
-// waits for one of them to end.
-func (c *Core) startCeremony(now protocols.Time, out *Effects, id [32]byte, p *ceremony) {
-	e := c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label})
-	p.started = !slices.ContainsFunc(e.Out, func(event dkg.Event) bool {
-		failed, ok := event.(dkg.Failed)
-		return ok && failed.Reason == dkg.ReasonBusy
-	})
 	c.saveCeremony(out, id, p)
-	if p.started {
-		c.fromDKG(now, out, e)
-	}
-}
-
-// startWaiting starts the ceremonies that found key generation busy.
-func (c *Core) startWaiting(now protocols.Time, out *Effects) {
-	for _, id := range slices.SortedFunc(maps.Keys(c.keys.proposals), func(a, b [32]byte) int { return slices.Compare(a[:], b[:]) }) {
-		if p := c.keys.proposals[id]; !p.started {
-			c.startCeremony(now, out, id, p)
-		}
-	}
+	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label}))
 }
 
 // keyActive takes a key into use. It comes again after each restart.
@@ -303,7 +277,6 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 	}
 	c.resumeRequests(now, out, k)
 	c.validateAgain(now, out)
-	c.startWaiting(now, out)
 }
 
 // newKey adds the public part of a key.
@@ -338,7 +311,7 @@ func (c *Core) rescan(out *Effects, k *key) {
 	}
 }
 
-func (c *Core) keyProgress(now protocols.Time, out *Effects, event dkg.Event) {
+func (c *Core) keyProgress(_ protocols.Time, out *Effects, event dkg.Event) {
 	switch event := event.(type) {
 	case dkg.Progress:
 		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: event.Phase.String(),
@@ -347,7 +320,6 @@ func (c *Core) keyProgress(now protocols.Time, out *Effects, event dkg.Event) {
 		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: "generated"})
 	case dkg.Failed:
 		out.Out = append(out.Out, KeyFailed{Ceremony: event.CeremonyID, Reason: event.Reason.String(), Culprits: event.Culprits})
-		c.startWaiting(now, out)
 	}
 }
 
@@ -460,7 +432,6 @@ func (c *Core) loadKey(id KeyID, raw []byte) error {
 func (c *Core) saveCeremony(out *Effects, id [32]byte, p *ceremony) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(recordVersion)
-	b.AddUint8(boolByte(p.started))
 	b.AddUint8(uint8(c.cfg.Charter.Index(p.proposer)))
 	b.AddUint32(uint32(p.since))
 	b.AddBytes(p.encode())
@@ -469,9 +440,9 @@ func (c *Core) saveCeremony(out *Effects, id [32]byte, p *ceremony) {
 
 func (c *Core) loadCeremony(id [32]byte, raw []byte) error {
 	s := cryptobyte.String(raw)
-	var version, started, proposer uint8
+	var version, proposer uint8
 	var since uint32
-	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&started) || !s.ReadUint8(&proposer) ||
+	if !s.ReadUint8(&version) || version != recordVersion || !s.ReadUint8(&proposer) ||
 		int(proposer) >= len(c.members) || !s.ReadUint32(&since) {
 		return errRecord
 	}
@@ -479,7 +450,7 @@ func (c *Core) loadCeremony(id [32]byte, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	p.proposer, p.started, p.since = c.members[proposer], started == 1, bitcoin.Height(since)
+	p.proposer, p.since = c.members[proposer], bitcoin.Height(since)
 	c.keys.proposals[id] = p
 	for _, k := range c.keys.keys {
 		if k.ceremony == id {
@@ -538,14 +509,13 @@ func (c *Core) Keys() []KeyView {
 }
 
 // OldestBirth is the height up to which no key of this member, finished or in the
-// making, can have coins; 0 if there is none.
-func (c *Core) OldestBirth() bitcoin.Height {
-	var oldest bitcoin.Height
+// making, can have coins. It is false if there is none.
+func (c *Core) OldestBirth() (oldest bitcoin.Height, ok bool) {
 	for _, s := range c.dkg.Sessions() {
 		p := c.keys.proposals[s.CeremonyID]
-		if s.Phase != dkg.PhaseFailed && p != nil && (oldest == 0 || p.since < oldest) {
-			oldest = p.since
+		if s.Phase != dkg.PhaseFailed && p != nil && (!ok || p.since < oldest) {
+			oldest, ok = p.since, true
 		}
 	}
-	return oldest
+	return oldest, ok
 }

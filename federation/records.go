@@ -21,7 +21,7 @@ import (
 //
 //	b/<height>      block hash of the chain view
 //	c/<outpoint>    coin
-//	p/<ceremony>    proposer, whether it was started, height to search from, proposal as broadcast
+//	p/<ceremony>    proposer, height to search from, proposal as broadcast
 //	a/<key>         public key and address counters
 //	l/<list>        payout list
 //	q/<list>        transaction that paid it, once the request is forgotten
@@ -236,6 +236,16 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 		return c.loadSignatures(req, r.Value)
 	}
 	return nil
+}
+
+// resumeRefusals tells the signing machine, which forgets them, what this member
+// refused before a restart, so that coordinators get an answer.
+func (c *Core) resumeRefusals(now protocols.Time, out *Effects) {
+	for _, r := range c.requests.sorted() {
+		if r.state(c.height()) == StateRefused {
+			c.fromSign(now, out, c.sign.Refuse(now, r.id, string(r.verdict.Rule)))
+		}
+	}
 }
 
 // resumeRequests goes on with what was approved for a key before a restart, now

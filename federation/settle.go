@@ -128,6 +128,33 @@ func (c *Core) BlockDisconnected(now protocols.Time, height bitcoin.Height, hash
 	return out, nil
 }
 
+// ForgetChain drops the chain view, after a reorg below the blocks it remembers.
+// The driver then follows the chain from OldestBirth, and everything the chain
+// says is found again; promises and signatures stay.
+func (c *Core) ForgetChain(now protocols.Time) Effects {
+	var out Effects
+	for {
+		tip, ok := c.ledger.tip()
+		if !ok {
+			break
+		}
+		c.unconnect(&out, tip)
+	}
+	for _, coin := range c.ledger.sorted() {
+		delete(c.ledger.coins, coin.Outpoint)
+		c.persist(&out, coinKey(coin.Outpoint), nil)
+	}
+	for _, r := range c.requests.sorted() {
+		if r.confirmedAt != 0 || r.replacedAt != 0 {
+			r.confirmedAt, r.replacedAt = 0, 0
+			c.saveSignatures(&out, r)
+		}
+	}
+	from, _ := c.OldestBirth()
+	out.Out = append(out.Out, Rescan{From: from})
+	return out
+}
+
 // unconnect undoes the tip, which id names.
 func (c *Core) unconnect(out *Effects, id BlockID) {
 	records, err := c.ledger.disconnect(id)

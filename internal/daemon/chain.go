@@ -83,6 +83,12 @@ func (d *Daemon) followChain() {
 		})
 		err := d.follow(ctx)
 		cancel()
+		if errors.Is(err, chain.ErrTooDeep) {
+			d.cfg.Log.Error("the chain was replaced below the blocks that this member remembers; reading it again", "reason", err)
+			err = d.Do(d.ctx, func(now protocols.Time, core *federation.Core) (federation.Effects, error) {
+				return core.ForgetChain(now), nil
+			})
+		}
 		if d.ctx.Err() == nil && err != nil && !errors.Is(err, context.Canceled) {
 			d.cfg.Log.Warn("following the chain again", "reason", err)
 			select {
@@ -116,11 +122,12 @@ func (d *Daemon) follow(ctx context.Context) error {
 func (d *Daemon) startBlocks(ctx context.Context) ([]chain.BlockID, error) {
 	var from []chain.BlockID
 	var oldest bitcoin.Height
+	var keys bool
 	err := d.View(ctx, func(_ protocols.Time, core *federation.Core) {
 		for _, b := range core.Blocks() {
 			from = append(from, chain.BlockID{Height: int32(b.Height), Hash: b.Hash})
 		}
-		oldest = core.OldestBirth()
+		oldest, keys = core.OldestBirth()
 	})
 	if err != nil || len(from) > 0 {
 		return from, err
@@ -130,7 +137,7 @@ func (d *Daemon) startBlocks(ctx context.Context) ([]chain.BlockID, error) {
 		return nil, err
 	}
 	height := max(0, tip.Height-startDepth)
-	if oldest != 0 {
+	if keys {
 		height = min(height, int32(oldest))
 	}
 	hash, err := d.cfg.Chain.BlockHashAt(ctx, height)
