@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/rand/v2"
 
 	"frostfed/bitcoin"
@@ -73,13 +74,17 @@ func (m *member) start() {
 
 // randomness is the stream of one process. A process that begins again must not
 // draw again what the one before drew, nor does it know what that was.
-func (w *world) randomness(member, boot int) *rand.ChaCha8 {
-	if w.mutant == SameRandomness {
-		boot = 0
+func (w *world) randomness(member, boot int) io.Reader {
+	stream := func(boot int) io.Reader {
+		b := binary.BigEndian.AppendUint64([]byte("frostfed/sim/process"), w.seed)
+		b = binary.BigEndian.AppendUint32(b, uint32(member))
+		return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint32(b, uint32(boot))))
 	}
-	b := binary.BigEndian.AppendUint64([]byte("frostfed/sim/process"), w.seed)
-	b = binary.BigEndian.AppendUint32(b, uint32(member))
-	return rand.NewChaCha8(sha256.Sum256(binary.BigEndian.AppendUint32(b, uint32(boot))))
+	if w.mutant == SameRandomness {
+		// All but the number of the process, by which peers would notice at once.
+		return io.MultiReader(io.LimitReader(stream(boot), 8), stream(0))
+	}
+	return stream(boot)
 }
 
 // stop kills the process; the world may start another one.
@@ -163,12 +168,15 @@ func (m *member) settle(e federation.Effects) {
 		step++
 		return m.core != nil
 	}
-	if w.mutant == SpeakFirst && len(e.Persist) > 0 && !w.calm && w.rng.IntN(50) == 0 {
+	if w.mutant == SpeakFirst {
 		for _, env := range e.Send {
 			m.send(env)
 		}
-		m.crash()
-		return
+		e.Send = nil
+		if !w.calm && len(e.Persist) > 0 && w.rng.IntN(50) == 0 {
+			m.crash()
+			return
+		}
 	}
 	if !alive() {
 		return
@@ -336,8 +344,8 @@ func (m *member) follow(now protocols.Time) (federation.Effects, error) {
 	next := max(0, c.height()-startDepth) + 1
 	if known := m.core.Blocks(); len(known) > 0 {
 		next = int(known[len(known)-1].Height) + 1
-	} else if oldest := int(m.core.OldestBirth()); oldest != 0 {
-		next = min(next, oldest+1)
+	} else if oldest, ok := m.core.OldestBirth(); ok {
+		next = min(next, int(oldest)+1)
 	}
 	for h := next; h <= c.height(); h++ {
 		e, err := m.core.BlockConnected(now, bitcoin.Height(h), c.blocks[h])

@@ -11,6 +11,7 @@ import (
 // protocols/frost/sign, and looks at whole messages only: SIGN and PSIG are never
 // so large that they are cut.
 
+// psig is a partial signature.
 type psig [32]byte
 
 // handle names a pair of nonces of a member.
@@ -20,7 +21,7 @@ type handle struct {
 	index       uint64
 }
 
-// question is a SIGN, answer a PSIG.
+// sessionName names a session as one signer sees it.
 type sessionName struct {
 	coordinator, signer int
 	request             federation.RequestID
@@ -28,6 +29,7 @@ type sessionName struct {
 	sid                 uint32
 }
 
+// question is a SIGN.
 type question struct {
 	handles []handle
 	copies  int // different ones under this name: only a faulty coordinator makes two
@@ -59,15 +61,14 @@ func messages(frame []byte) [][]byte {
 	if !s.ReadUint8(&kind) || kind != 3 || !s.Skip(8+8+8+4+8) {
 		return nil
 	}
-	for first := true; !s.Empty(); first = false {
+	for !s.Empty() {
 		var more uint8
 		var body cryptobyte.String
 		if !s.ReadUint8(&more) || !s.ReadUint16LengthPrefixed(&body) {
 			return nil
 		}
-		// The first segment of a frame may be the end of a message: then its
-		// kind and length do not fit, and the readers below ignore it.
-		_ = first
+		// The first segment may be the end of a message: then its kind and length
+		// do not fit, and the readers below ignore it.
 		if more == 0 {
 			out = append(out, body)
 		}

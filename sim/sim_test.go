@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 25, "how many seeds TestSeeds runs")
+	seeds = flag.Int("seeds", 20, "how many seeds TestSeeds runs")
 	start = flag.Uint64("start", 1, "the first of them")
 )
 
