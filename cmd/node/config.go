@@ -99,7 +99,7 @@ func (a *app) configDefaultCmd() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "alice", "name of the member")
-	cmd.Flags().StringVar(&network, "network", "mainnet", "Bitcoin network: mainnet, testnet, signet or regtest")
+	cmd.Flags().StringVar(&network, "network", "mainnet", "Bitcoin network: mainnet, testnet4, signet or regtest")
 	completeNetwork(cmd)
 	return cmd
 }

@@ -85,7 +85,7 @@ them. JSON: dir, config, name, network.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&name, "name", "", "name of the member, shown to the others")
-	f.StringVar(&network, "network", "", "Bitcoin network: mainnet, testnet, signet or regtest")
+	f.StringVar(&network, "network", "", "Bitcoin network: mainnet, testnet4, signet or regtest")
 	f.StringArrayVar(&listen, "listen", nil, "multiaddr to listen on (repeatable; default /ip4/0.0.0.0/tcp/9470)")
 	f.StringArrayVar(&announce, "announce", nil, "multiaddr to publish besides, e.g. of a forwarded port (repeatable)")
 	f.StringArrayVar(&seeds, "seed", nil, "multiaddr, ending in /p2p/ID, of any member (repeatable)")

@@ -7,10 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"frostfed/crypto/bip445"
+	"frostfed/crypto/chilldkg"
 )
-
-// chillDKGVersion is the draft that crypto/chilldkg implements.
-const chillDKGVersion = "0.3.0"
 
 // versionResult is the JSON of version.
 type versionResult struct {
@@ -23,7 +21,7 @@ type versionResult struct {
 }
 
 func buildVersion() versionResult {
-	v := versionResult{Version: "(devel)", BIP445: bip445.Version, ChillDKG: chillDKGVersion}
+	v := versionResult{Version: "(devel)", BIP445: bip445.Version, ChillDKG: chilldkg.Version}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

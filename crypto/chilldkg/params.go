@@ -11,6 +11,10 @@ import (
 // secure against adaptive corruption only for small groups.
 const MaxParticipants = 128
 
+// Version is the draft of ChillDKG that this package follows. Members with
+// different versions cannot generate a key together.
+const Version = "0.3.0"
+
 const (
 	scalarSize = 32
 	pointSize  = 33

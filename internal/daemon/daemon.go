@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"frostfed/bitcoin/chain"
@@ -39,6 +40,11 @@ const (
 
 // ErrStopped is returned by calls to a daemon that is stopping.
 var ErrStopped = errors.New("the daemon is stopping")
+
+// ErrCloned ends a daemon when more members than can lie say that another running
+// process uses its identity. Two copies of one data folder promise coins without
+// knowing of each other, so neither may go on.
+var ErrCloned = errors.New("another running process uses this member's identity: find the copy of the data folder and remove it before you start again")
 
 // Store is where records become durable.
 type Store interface {
@@ -79,6 +85,8 @@ type Daemon struct {
 	// commands holds a token for each external command that runs.
 	commands chan struct{}
 
+	witnesses map[protocols.NodeID]struct{} // members that see a second process with our identity
+
 	hub     hub
 	faults  faultLog
 	metrics *metrics
@@ -101,7 +109,8 @@ func Start(ctx context.Context, cfg Config) (*Daemon, error) {
 	d := &Daemon{
 		cfg: cfg, start: time.Now(), inputs: make(chan input, maxBatch), work: make(chan protocols.Job, maxBatch),
 		submits: make(chan federation.Submit, maxBatch), rescans: make(chan federation.Rescan, 1), commands: make(chan struct{}, maxCommands),
-		metrics: newMetrics(cfg.Registerer), faults: newFaultLog(cfg.Log),
+		witnesses: make(map[protocols.NodeID]struct{}),
+		metrics:   newMetrics(cfg.Registerer), faults: newFaultLog(cfg.Log),
 	}
 	core, effects, err := federation.Restore(d.now(), cfg.Core, records)
 	if err != nil {
@@ -280,7 +289,12 @@ func (d *Daemon) fromNetwork(b *batch, ev p2p.Event) {
 	case p2p.PeerFault:
 		b.effects.Faults = append(b.effects.Faults, ev.Fault)
 	case p2p.IdentityInUse:
-		d.cfg.Log.Error("another running process uses this member's identity: stop one of the two copies of the data folder")
+		d.cfg.Log.Warn("a member says that another running process uses this member's identity", "peer", peer.ID(ev.Witness).String())
+		d.witnesses[ev.Witness] = struct{}{}
+		if n := d.cfg.Core.Charter.N(); len(d.witnesses) > protocols.MaxFaulty(n) {
+			d.cfg.Log.Error("stopping", "error", ErrCloned)
+			d.cancel(ErrCloned)
+		}
 	}
 }
 

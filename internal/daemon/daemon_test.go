@@ -550,3 +550,20 @@ func TestStartErrors(t *testing.T) {
 		}
 	})
 }
+
+// f members may lie about a second process; one more makes it true.
+func TestClonedIdentityStopsTheDaemon(t *testing.T) {
+	inBubble(t, 4, func(t *testing.T, r *rig) {
+		for range 3 {
+			r.net.events <- p2p.IdentityInUse{Witness: r.members[1]}
+		}
+		r.pass(time.Second)
+		if err := r.ctx.Err(); err != nil {
+			t.Fatalf("one member's word stops the daemon: %v", err)
+		}
+		r.net.events <- p2p.IdentityInUse{Witness: r.members[2]}
+		if err := r.Wait(); !errors.Is(err, ErrCloned) {
+			t.Errorf("stopped because of %v", err)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"frostfed/federation"
@@ -117,7 +118,7 @@ func (l *faultLog) note(f protocols.Fault) bool {
 		return false
 	}
 	l.log.Warn("a peer broke the protocol; further faults of this kind are only counted",
-		"kind", f.Kind, "detail", f.Detail, "proof", len(f.Proof) > 0)
+		"peer", peer.ID(f.Culprit).String(), "kind", f.Kind, "detail", f.Detail, "proof", len(f.Proof) > 0)
 	return true
 }
 

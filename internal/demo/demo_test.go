@@ -31,6 +31,15 @@ func TestFiveStrangers(t *testing.T) {
 	}
 }
 
+// The member that is taken down must not be the one that proposes.
+func TestThreeOfWhichTwoSign(t *testing.T) {
+	var out bytes.Buffer
+	r, err := Run(t.Context(), Options{Nodes: 3, Threshold: 2, Dir: t.TempDir(), Version: "test", Report: Text(&out, true)})
+	if err != nil || r.Second == "" {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+}
+
 // With t = n nobody can be missing: the demo says so and ends earlier.
 func TestAllMustSign(t *testing.T) {
 	var out bytes.Buffer

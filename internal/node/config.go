@@ -22,7 +22,7 @@ import (
 // Config is the configuration file of a member.
 type Config struct {
 	Name     string        `toml:"name" comment:"Name of this member, shown to the others."`
-	Network  string        `toml:"network" comment:"Bitcoin network: mainnet, testnet, signet or regtest."`
+	Network  string        `toml:"network" comment:"Bitcoin network: mainnet, testnet4, signet or regtest."`
 	Listen   []string      `toml:"listen" comment:"Multiaddrs to listen on."`
 	Announce []string      `toml:"announce" comment:"Multiaddrs to publish besides, e.g. of a forwarded port."`
 	Seeds    []string      `toml:"seeds" comment:"Multiaddrs, ending in /p2p/ID, of any nodes of the federation: one that answers is enough."`
@@ -40,6 +40,7 @@ type ChainConfig struct {
 	PasswordFile string `toml:"password_file"`
 	CertFile     string `toml:"cert_file" comment:"TLS certificate of btcd."`
 	PollSeconds  int    `toml:"poll_seconds" comment:"Seconds between two looks at the chain."`
+	ScanFrom     uint32 `toml:"scan_from" comment:"Only after the database was lost: height from which to look for coins. 0: from when each key was made."`
 }
 
 // DefaultPort is where members listen unless told otherwise.
@@ -67,7 +68,7 @@ func DefaultConfig(name, network string) Config {
 }
 
 var defaultURL = map[string]string{
-	"mainnet": "http://127.0.0.1:8332", "testnet": "http://127.0.0.1:48332",
+	"mainnet": "http://127.0.0.1:8332", "testnet4": "http://127.0.0.1:48332",
 	"signet": "http://127.0.0.1:38332", "regtest": "http://127.0.0.1:18443",
 }
 

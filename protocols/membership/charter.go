@@ -25,7 +25,7 @@ const (
 var ErrCharter = errors.New("invalid charter")
 
 // Networks are the Bitcoin networks a charter may name.
-var Networks = []string{"regtest", "signet", "testnet", "mainnet"}
+var Networks = []string{"regtest", "signet", "testnet4", "mainnet"}
 
 // FederationID is the tagged hash of a charter, 32 bytes.
 type FederationID [32]byte

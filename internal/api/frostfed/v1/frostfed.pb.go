@@ -536,7 +536,7 @@ type GetStatusResponse struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	FederationId   string                 `protobuf:"bytes,1,opt,name=federation_id,json=federationId,proto3" json:"federation_id,omitempty"`
 	FederationName string                 `protobuf:"bytes,2,opt,name=federation_name,json=federationName,proto3" json:"federation_name,omitempty"`
-	Network        string                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"` // "mainnet", "testnet", "signet", "regtest" or "simnet"
+	Network        string                 `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"` // "mainnet", "testnet4", "signet", "regtest" or "simnet"
 	Self           *Member                `protobuf:"bytes,4,opt,name=self,proto3" json:"self,omitempty"`
 	N              int32                  `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`                 // members
 	T              int32                  `protobuf:"varint,6,opt,name=t,proto3" json:"t,omitempty"`                 // of them sign
