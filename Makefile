@@ -15,7 +15,7 @@ test: ## all tests, with the counts of vectors and the reasons of skips
 	go run ./test/report
 
 race: ## the race detector, on what has goroutines
-	go run ./test/report -race -short ./internal/... ./p2p/... ./bitcoin/chain/... ./federation/... ./protocols/... ./cmd/...
+	go run ./test/report -race -short ./internal/... ./p2p/... ./bitcoin/chain/... ./cmd/...
 
 sim: ## simulated federations: make sim SEEDS=20000 START=1
 	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0
