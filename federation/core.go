@@ -65,6 +65,8 @@ type Core struct {
 
 	unsent     []dkg.Broadcast // waiting for room among this member's broadcasts
 	chainReady bool            // the backend says it is in sync
+	told       BlockID         // tip of the last HELLO to all
+	helloAt    protocols.Time  // when the next HELLO to all may go out
 }
 
 // New starts a member that has no records yet.
@@ -188,6 +190,7 @@ func (c *Core) Step(now protocols.Time, from protocols.NodeID, protocol protocol
 // each batch of inputs, and when Deadline has come.
 func (c *Core) Tick(now protocols.Time) Effects {
 	var out Effects
+	c.tellTip(now)
 	c.fromEcho(now, &out, c.echo.Tick(now))
 	c.fromDKG(now, &out, c.dkg.Tick(now))
 	c.fromSign(now, &out, c.sign.Tick(now))
@@ -197,7 +200,11 @@ func (c *Core) Tick(now protocols.Time) Effects {
 
 // Deadline is when Tick has something to do.
 func (c *Core) Deadline() protocols.Time {
-	return min(c.acked.Deadline(), c.echo.Deadline(), c.dkg.Deadline(), c.sign.Deadline())
+	next := min(c.acked.Deadline(), c.echo.Deadline(), c.dkg.Deadline(), c.sign.Deadline())
+	if tip, _ := c.ledger.tip(); tip != c.told {
+		next = min(next, c.helloAt)
+	}
+	return next
 }
 
 // Done takes the result of a Job.

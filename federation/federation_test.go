@@ -363,6 +363,11 @@ func TestKeyPayoutConfirmation(t *testing.T) {
 	v, _ := w.cores[4].Request(id.String())
 	w.mine(nil, 0, v.Tx)
 	w.wantState(id, StateConfirmed)
+	for _, m := range w.cores[0].Members() {
+		if int(m.Height) != len(w.blocks)-1 {
+			t.Errorf("%s is said to be at block %d", m.Name, m.Height)
+		}
+	}
 	for i, core := range w.cores {
 		if got := core.Keys()[0]; got.Balance == 0 || got.Pending != 0 {
 			t.Errorf("member %d: balance %v, pending %v", i, got.Balance, got.Pending)

@@ -23,6 +23,9 @@ const (
 	noticeHello   = 1
 	noticeVerdict = 2
 
+	// helloPeriod is the least time between two HELLOs to all, in milliseconds.
+	helloPeriod protocols.Time = 1_000
+
 	// maxText bounds every text of a notice.
 	maxText = 512
 	// maxEarlyVerdicts bounds the verdicts held for requests that this member has
@@ -60,6 +63,21 @@ func (c *Core) sendHello(now protocols.Time, to protocols.NodeID) {
 	b.AddUint32(uint32(tip.Height))
 	b.AddBytes(tip.Hash[:])
 	c.send(now, to, protocols.Federation, b.BytesOrPanic())
+}
+
+// tellTip tells all members when this member's chain view has moved, but not for
+// each block while it catches up.
+func (c *Core) tellTip(now protocols.Time) {
+	tip, _ := c.ledger.tip()
+	if tip == c.told || now < c.helloAt {
+		return
+	}
+	c.told, c.helloAt = tip, now+helloPeriod
+	for _, id := range c.members {
+		if id != c.cfg.Self {
+			c.sendHello(now, id)
+		}
+	}
 }
 
 func encodeVerdict(id RequestID, v policy.Verdict) []byte {

@@ -21,7 +21,7 @@ type MemberView struct {
 	Stalled   bool           // does not acknowledge messages
 	LastSeen  protocols.Time // on the driver's clock; 0 is never
 	Version   string         // as it says
-	Height    bitcoin.Height // of its chain view, as it said when it last connected
+	Height    bitcoin.Height // of its chain view, as it says
 	Nonces    int            // pairs of it that this member can coordinate with
 }
 
