@@ -32,7 +32,7 @@ func FuzzRecords(f *testing.F) {
 		f.Add(r.Key, r.Value)
 	}
 	id := w.sessionID(c)
-	f.Add(earlyKey(1, id), make([]byte, 20))
+	f.Add(earlyKey(1, id, false), make([]byte, 20))
 	f.Add(sessionKey(id, partChoice), []byte{1, choiceComplain})
 	f.Add(sessionKey(id, partFailure), []byte{1, 1, 0})
 	f.Fuzz(func(t *testing.T, key string, value []byte) {

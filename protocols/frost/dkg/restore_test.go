@@ -262,7 +262,7 @@ func TestRestoreRejects(t *testing.T) {
 		"no recovery data":    func(d map[string][]byte) { delete(d, sessionKey(id, partRecovery)) },
 		"no own ack":          func(d map[string][]byte) { delete(d, sessionKey(id, memberPart(partAck, 0))) },
 		"member out of range": func(d map[string][]byte) { d[sessionKey(id, memberPart(partAck, 3))] = make([]byte, 65) },
-		"early of nobody":     func(d map[string][]byte) { d[earlyKey(3, id)] = make([]byte, 20) },
+		"early of nobody":     func(d map[string][]byte) { d[earlyKey(3, id, false)] = make([]byte, 20) },
 		"bad choice":          func(d map[string][]byte) { d[sessionKey(id, partChoice)] = []byte{1, 's'} },
 		"bad failure":         func(d map[string][]byte) { d[sessionKey(id, partFailure)] = []byte{1, 1, 2, 1} },
 	} {
