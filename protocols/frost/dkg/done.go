@@ -128,16 +128,24 @@ func (m *Machine) doneFinish(now protocols.Time, s *session, r finished, e *effe
 		e.Faults = append(e.Faults, m.fault(FaultRecovery, s.members[r.source], "recovery data does not verify"))
 	case s.failure != nil:
 	default:
-		for _, i := range r.culprits {
-			e.Faults = append(e.Faults, m.fault(FaultCertSig, s.members[i], "certificate signature does not verify"))
-		}
-		reason := ReasonBadSignature
 		if len(r.culprits) == 0 {
-			reason = ReasonLocal
+			m.fail(now, s, ReasonLocal, nil, e)
 		}
-		m.fail(now, s, reason, r.culprits, e)
+		for _, i := range r.culprits {
+			m.dropCertSig(s, i, e)
+		}
 		m.accuse(now, s, VoteSignature, r.culprits, e)
 	}
+}
+
+// dropCertSig takes out a wrong certificate signature. Its author is faulty, but
+// only to us: it may have given a right one to somebody, so the session goes on.
+func (m *Machine) dropCertSig(s *session, i int, e *effects) {
+	if !s.cheated[i] {
+		e.Faults = append(e.Faults, m.fault(FaultCertSig, s.members[i], "certificate signature does not verify"))
+	}
+	s.certs[i], s.cheated[i] = nil, true
+	e.Persist = append(e.Persist, del(sessionKey(s.id, memberPart(partCert, i))))
 }
 
 // store makes the key durable and only then tells the others so. The parts it

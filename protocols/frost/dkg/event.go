@@ -122,7 +122,6 @@ type Reason uint8
 const (
 	ReasonBadFirstMessage Reason = 1 // malformed, or a proof in it is wrong
 	ReasonComplaint       Reason = 2 // a complaint proved a bad share, or was false
-	ReasonBadSignature    Reason = 3 // a wrong certificate signature
 	ReasonAbandoned       Reason = 4 // given up by the operator
 	ReasonBusy            Reason = 5 // refused: MaxOpen sessions are open
 	ReasonInvalid         Reason = 6 // refused: the ceremony's parameters are out of range
@@ -136,12 +135,12 @@ const (
 // convicts says whether a session that failed for this reason is followed by an
 // attempt without the culprits.
 func (r Reason) convicts() bool {
-	return r == ReasonBadFirstMessage || r == ReasonComplaint || r == ReasonBadSignature
+	return r == ReasonBadFirstMessage || r == ReasonComplaint
 }
 
 var reasonNames = [...]string{
 	ReasonBadFirstMessage: "bad first message", ReasonComplaint: "complaint",
-	ReasonBadSignature: "bad certificate signature", ReasonAbandoned: "abandoned",
+	ReasonAbandoned: "abandoned",
 	ReasonBusy: "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
 	ReasonSuperseded: "superseded", ReasonExcluded: "excluded", ReasonTooFew: "too few members left",
 }

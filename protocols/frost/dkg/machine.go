@@ -274,10 +274,14 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) pr
 
 // stepCertSig keeps a certificate signature until all are here. Members ahead
 // of us may send theirs before we have delivered every first message. Only the
-// first one counts: whether it is right is judged with all the others.
+// first one counts: whether it is right is judged with all the others, or at once
+// if its author has given us a wrong one before.
 func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSize]byte) effects {
 	var e effects
-	if !s.open() || s.certs[i] != nil {
+	switch {
+	case !s.open() || s.certs[i] != nil:
+		return e
+	case s.cheated[i] && (!s.signed() || chilldkg.VerifyCertSig(s.params, i, s.choice.eqInput, sig[:]) != nil):
 		return e
 	}
 	s.certs[i] = sig[:]

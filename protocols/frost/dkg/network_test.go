@@ -24,10 +24,11 @@ type network struct {
 	rng   *rand.Rand
 	now   protocols.Time
 
-	tamperM1   func(from int, payload []byte) []byte  // what a faulty member broadcasts instead
-	tamperSend func(from, to int, body []byte) []byte // nil: lost
-	crash      func(to int, before bool) bool         // crash here? before or after the commit
-	onCommit   func(i int, record protocols.Record)   // sees every record
+	tamperM1   func(from int, payload []byte) []byte               // what a faulty member broadcasts instead
+	tamper     func(from int, topic string, payload []byte) []byte // likewise; nil: nothing
+	tamperSend func(from, to int, body []byte) []byte              // nil: lost
+	crash      func(to int, before bool) bool                      // crash here? before or after the commit
+	onCommit   func(i int, record protocols.Record)                // sees every record
 }
 
 type node struct {
@@ -175,6 +176,11 @@ func (w *network) broadcast(i int, b Broadcast) {
 	payload := b.Payload
 	if w.tamperM1 != nil {
 		payload = w.tamperM1(i, payload)
+	}
+	if w.tamper != nil {
+		if payload = w.tamper(i, b.Topic, payload); payload == nil {
+			return
+		}
 	}
 	w.sent[key] = payload
 	for to := range w.nodes {

@@ -186,7 +186,12 @@ func TestRestoreEqualsLive(t *testing.T) {
 func durable(m *Machine) map[string]any {
 	state := make(map[string]any)
 	for id, s := range m.sessions {
-		state[id.String()] = []any{s.ceremony, s.order, s.own, s.m1, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase()}
+		state[id.String()] = []any{
+			s.ceremony, s.order, s.out, s.members, s.own, s.m1, s.complaints, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase(),
+		}
+	}
+	for root, r := range m.runs {
+		state["run "+root.String()] = []any{r.ceremony, r.votes, len(r.sessions), r.live(), m.out(r)}
 	}
 	for i, held := range m.early {
 		for k, h := range held {

@@ -142,24 +142,27 @@ func (m *Machine) stepWant(now protocols.Time, s *session, i int, what want) eff
 		m.send(s.members[i], message{kind: kindRecovery, session: s.id, data: s.recovery}, &e)
 	}
 	m.resend(s, i, &e)
-	m.relay(s, i, &e)
+	m.relay(now, s, i, &e)
 	return e
 }
 
 // relay sends participant i the certificate signatures that are here: a faulty
 // member that gives its own to some only must not make the others differ on who
 // is missing. Each is verified first, once, so that we never pass on a bad one.
-func (m *Machine) relay(s *session, i int, e *effects) {
-	if s.phase() != PhaseCertifying {
-		return
+func (m *Machine) relay(now protocols.Time, s *session, i int, e *effects) {
+	if s.phase() != PhaseCertifying || s.working {
+		return // or all are here, and are being verified
 	}
 	msg := message{kind: kindRelay, session: s.id}
+	var wrong []int
 	for k, sig := range s.certs {
 		if sig == nil || k == i || k == s.self {
 			continue
 		}
 		if !s.proved[k] && chilldkg.VerifyCertSig(s.params, k, s.choice.eqInput, sig) != nil {
-			continue // its author is convicted when all are here
+			m.dropCertSig(s, k, e)
+			wrong = append(wrong, k)
+			continue
 		}
 		s.proved[k] = true
 		msg.certs = append(msg.certs, relayed{participant: byte(k), sig: [sigSize]byte(sig)})
@@ -167,6 +170,7 @@ func (m *Machine) relay(s *session, i int, e *effects) {
 	if len(msg.certs) > 0 {
 		m.send(s.members[i], msg, e)
 	}
+	m.accuse(now, s, VoteSignature, wrong, e)
 }
 
 // stepRelay takes certificate signatures that were asked for from anybody who has

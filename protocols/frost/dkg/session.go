@@ -39,6 +39,7 @@ type session struct {
 	working bool             // a job of this session is out
 	judging []bool           // complaints whose judgement was started
 	proved  []bool           // certificate signatures that were verified singly
+	cheated []bool           // participants that gave us a wrong one
 	pending []*ack           // acknowledgements of recovery data not here; unchecked
 	seen    Phase            // the phase when last looked at
 	since   protocols.Time
@@ -69,7 +70,8 @@ func (m *Machine) newSession(r *run, out []int) (*session, error) {
 	s.quorum = min(s.n(), m.quorum())
 	n := s.n()
 	s.m1, s.complaints, s.certs, s.acks = make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
-	s.pending, s.judging, s.proved, s.retry = make([]*ack, n), make([]bool, n), make([]bool, n), newRetry(n)
+	s.pending, s.retry = make([]*ack, n), newRetry(n)
+	s.judging, s.proved, s.cheated = make([]bool, n), make([]bool, n), make([]bool, n)
 	return s, nil
 }
 
