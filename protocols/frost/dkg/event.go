@@ -141,7 +141,7 @@ func (r Reason) convicts() bool {
 var reasonNames = [...]string{
 	ReasonBadFirstMessage: "bad first message", ReasonComplaint: "complaint",
 	ReasonAbandoned: "abandoned",
-	ReasonBusy: "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
+	ReasonBusy:      "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
 	ReasonSuperseded: "superseded", ReasonExcluded: "excluded", ReasonTooFew: "too few members left",
 }
 

@@ -202,13 +202,15 @@ func (w *network) broadcastAs(from int, topic string, payload []byte) {
 	}
 }
 
-// finish lets time pass until all the given nodes have a key of c.
+// finish lets time pass until all the given nodes have a key of c, and the same.
 func (w *network) finish(c Ceremony, nodes []int) {
 	w.t.Helper()
 	w.settle()
 	for range 60 {
+		first, _ := w.preferred(nodes[0], c)
 		if !slices.ContainsFunc(nodes, func(i int) bool {
-			return !slices.ContainsFunc(all[KeyActive](w.nodes[i]), func(k KeyActive) bool { return k.CeremonyID == c.ID })
+			k, ok := w.preferred(i, c)
+			return !ok || k.SessionID != first.SessionID
 		}) {
 			return
 		}

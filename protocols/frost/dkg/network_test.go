@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"math/big"
@@ -317,16 +318,23 @@ func (w *network) view(i int, c Ceremony) SessionView {
 	return SessionView{}
 }
 
-// key returns the last KeyActive of node i for c.
+// key returns the last KeyActive of node i for c, of the earliest attempt: that
+// is the one all prefer, should two attempts have made a key.
 func (w *network) key(i int, c Ceremony) KeyActive {
-	keys := all[KeyActive](w.nodes[i])
-	for _, k := range slices.Backward(keys) {
-		if k.CeremonyID == c.ID {
-			return k
-		}
+	if k, ok := w.preferred(i, c); ok {
+		return k
 	}
 	w.t.Fatalf("node %d has no key of %q; it is %+v", i, c.Label, w.view(i, c))
 	return KeyActive{}
+}
+
+func (w *network) preferred(i int, c Ceremony) (found KeyActive, ok bool) {
+	for _, k := range all[KeyActive](w.nodes[i]) {
+		if k.CeremonyID == c.ID && (!ok || cmp.Or(cmp.Compare(k.Attempt, found.Attempt), bytes.Compare(k.SessionID[:], found.SessionID[:])) <= 0) {
+			found, ok = k, true
+		}
+	}
+	return found, ok
 }
 
 // requireKey checks that all nodes agree on the key of c, and that it is one:
