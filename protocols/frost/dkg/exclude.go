@@ -79,7 +79,7 @@ func (m *Machine) mayVote(r *run, voter int) bool {
 // switched off nothing follows from a verdict but the end of the session.
 func (m *Machine) accuse(now protocols.Time, s *session, reason VoteReason, culprits []int, e *effects) {
 	r := s.run
-	if r.ceremony.NoExclusion || !r.live() {
+	if r.manual || !r.live() {
 		return
 	}
 	for _, i := range culprits {
@@ -130,7 +130,7 @@ func (m *Machine) accuseSilent(now protocols.Time, s *session, e *effects) {
 // patient says whether the silence of others counts against them now.
 func (s *session) patient() bool {
 	phase := s.phase()
-	return (phase == PhaseSharing || phase == PhaseCertifying) && !s.run.ceremony.NoExclusion
+	return (phase == PhaseSharing || phase == PhaseCertifying) && !s.run.manual
 }
 
 func (m *Machine) keepVote(r *run, culprit, voter int, v *vote, e *effects) {
@@ -160,7 +160,7 @@ func (m *Machine) stepExclude(now protocols.Time, r *run, from int, msg message)
 	if culprit >= m.n() || int(msg.votes[len(msg.votes)-1].voter) >= m.n() {
 		return fault(FaultMalformed, m.cfg.Members[from].ID, "vote by or about somebody who is not a member")
 	}
-	if r.ceremony.NoExclusion {
+	if r.manual {
 		return e
 	}
 	known := countVotes(r.votes[culprit]) >= m.quorum()

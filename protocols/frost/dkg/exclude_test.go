@@ -436,19 +436,41 @@ func TestNoExclusion(t *testing.T) {
 
 // Exclusion stops at the floors that the ceremony names.
 func TestFloors(t *testing.T) {
-	for _, floor := range []Ceremony{{MinMembers: 4}, {MinSpare: 1}} {
-		w := byzantineNetwork(t, 4, 71, map[int]byzantine{3: faults[3]})
-		c := testCeremony("main", 3)
-		c.MinMembers, c.MinSpare = floor.MinMembers, floor.MinSpare
-		w.start(c)
-		w.settle()
-		w.pass(10)
-		for i := range 3 {
-			v := w.view(i, c)
-			if v.Phase != PhaseFailed || v.Reason != ReasonTooFew || !v.Final || !slices.Equal(v.Culprits, []protocols.NodeID{nodeID(3)}) {
-				t.Fatalf("%+v", v)
+	for name, row := range map[string]struct {
+		n      int
+		c      Ceremony
+		faulty []int
+		reason Reason
+	}{
+		"members":      {4, Ceremony{T: 3, MinMembers: 4}, []int{3}, ReasonBadFirstMessage},
+		"spare":        {4, Ceremony{T: 3, MinSpare: 1}, []int{3}, ReasonBadFirstMessage},
+		"one may go":   {7, Ceremony{T: 5, MinMembers: 6}, []int{2, 3}, ReasonTooFew},
+		"one spare":    {7, Ceremony{T: 5, MinSpare: 1}, []int{2, 3}, ReasonTooFew},
+		"f is 0":       {3, Ceremony{T: 2}, []int{1}, ReasonBadFirstMessage},
+		"f is 0, t is": {3, Ceremony{T: 2, MinMembers: 2}, []int{1}, ReasonBadFirstMessage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			faulty := make(map[int]byzantine)
+			var culprits []protocols.NodeID
+			for _, i := range row.faulty {
+				faulty[i] = faults[3]
+				culprits = append(culprits, nodeID(i))
 			}
-		}
+			w := byzantineNetwork(t, row.n, 71, faulty)
+			c := testCeremony("main", row.c.T)
+			c.MinMembers, c.MinSpare = row.c.MinMembers, row.c.MinSpare
+			w.start(c)
+			w.settle()
+			w.pass(10)
+			for _, i := range without(row.n, faulty) {
+				v := w.view(i, c)
+				sessions := w.nodes[i].m.Sessions()
+				last := sessions[len(sessions)-1]
+				if v.Phase != PhaseFailed || !slices.Equal(v.Culprits, culprits) || last.Reason != row.reason || !last.Final || len(w.nodes[i].m.Keys()) != 0 {
+					t.Fatalf("node %d: %+v", i, sessions)
+				}
+			}
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ type run struct {
 	root     SessionID // of the attempt among all members; names the run
 	ceremony Ceremony
 	params   *chilldkg.SessionParams // of all members
+	manual   bool                    // nobody is excluded: not wanted, or not possible
 	sessions []*session              // in the order in which they were started here
 	votes    [][]*vote               // by culprit, by voter
 
@@ -26,7 +27,8 @@ func (m *Machine) newRun(c Ceremony, params *chilldkg.SessionParams) *run {
 	n := m.n()
 	r := &run{
 		root: SessionID(params.SessionID(c.ID, 0)), ceremony: c, params: params,
-		votes: make([][]*vote, n), answerAt: make([]protocols.Time, n),
+		manual: c.NoExclusion || n-1 < m.floor(c) || n-1 < m.quorum(),
+		votes:  make([][]*vote, n), answerAt: make([]protocols.Time, n),
 	}
 	for i := range r.votes {
 		r.votes[i] = make([]*vote, n)
@@ -71,7 +73,7 @@ func (r *run) judging() bool {
 // live says whether this member still works for a key: an attempt is open, or
 // was stopped by somebody who is about to be excluded.
 func (r *run) live() bool {
-	return r.judging() && (r.current().failure == nil || !r.ceremony.NoExclusion)
+	return r.judging() && (r.current().failure == nil || !r.manual)
 }
 
 // open adds the attempt at r without the members out.
