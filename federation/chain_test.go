@@ -100,7 +100,7 @@ func TestBirthOfTheProposerIsNotBelieved(t *testing.T) {
 	w.mine(nil, 0)
 	w.do(1, func(core *Core) (Effects, error) {
 		var out Effects
-		payload := (&ceremony{Label: "main", T: w.charter.Threshold}).encode()
+		payload := (&ceremony{Label: "main", T: w.charter.Threshold, MinMembers: w.charter.N()}).encode()
 		id := core.proposalID(ceremonyTag, core.cfg.Self, payload)
 		return out, core.broadcast(w.now, &out, topic(topicKey, id), payload)
 	})

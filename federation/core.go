@@ -35,6 +35,11 @@ type Config struct {
 	// hears of a key. It is for one that lost its database and with it the
 	// memory of when its keys were made; 0 otherwise.
 	ScanFrom bitcoin.Height
+	// Silence is how long key generation waits for a member before this one votes
+	// to go on without it. 0 means dkg.DefaultSilence.
+	Silence protocols.Time
+	// NoExclusion has the keys this member proposes wait for people instead.
+	NoExclusion bool
 	// Version is what HELLO tells the other members.
 	Version string
 }
@@ -264,7 +269,7 @@ func (c *Core) echoConfig() echo.Config {
 }
 
 func (c *Core) dkgConfig() dkg.Config {
-	cfg := dkg.Config{Self: c.cfg.Self, HostSecret: c.cfg.Host.Secret, Rand: c.cfg.Rand}
+	cfg := dkg.Config{Self: c.cfg.Self, HostSecret: c.cfg.Host.Secret, Rand: c.cfg.Rand, Silence: c.cfg.Silence}
 	for _, card := range c.cfg.Charter.Cards {
 		cfg.Members = append(cfg.Members, dkg.Member{ID: card.NodeID(), HostKey: card.Host})
 	}

@@ -86,7 +86,7 @@ func FuzzStep(f *testing.F) {
 	w.newKey("main")
 	k, _ := w.cores[0].keys.find("main")
 	f.Add(uint8(0), []byte("frame"))
-	f.Add(uint8(4), (&ceremony{Label: "other", T: w.charter.Threshold}).encode())
+	f.Add(uint8(4), (&ceremony{Label: "other", T: w.charter.Threshold, MinMembers: w.charter.N()}).encode())
 	f.Add(uint8(5), (&payload{kind: KindMessage, key: k.threshPK, body: []byte("x")}).encode())
 	f.Add(uint8(6), []byte("first message"))
 	f.Add(uint8(7), encodeVerdict(RequestID{1}, policy.Verdict{Rule: policy.Dust}))

@@ -25,7 +25,7 @@ type KeyID [32]byte
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 const (
-	ceremonyVersion = 1
+	ceremonyVersion = 2
 	ceremonyTag     = "frostfed/v1/ceremony"
 	addressVersion  = 1
 
@@ -58,6 +58,10 @@ type ceremony struct {
 	Birth bitcoin.Height // the proposer's tip
 	Nonce [16]byte       // makes two proposals of the same label different
 
+	// How far key generation may go without members that lie or stay away.
+	MinMembers, MinSpare int
+	NoExclusion          bool
+
 	proposer protocols.NodeID
 	// since is the height above which this member looks for coins of the key: its
 	// own tip when it heard of the ceremony. The key is made with its help, so
@@ -73,20 +77,25 @@ func (p *ceremony) encode() []byte {
 	b.AddUint8(uint8(p.T))
 	b.AddUint32(uint32(p.Birth))
 	b.AddBytes(p.Nonce[:])
+	b.AddUint8(uint8(p.MinMembers))
+	b.AddUint8(uint8(p.MinSpare))
+	b.AddUint8(boolByte(p.NoExclusion))
 	return b.BytesOrPanic() // the label was checked
 }
 
 func decodeCeremony(raw []byte) (*ceremony, error) {
 	p := new(ceremony)
 	s := cryptobyte.String(raw)
-	var version, t uint8
+	var version, t, least, spare, manual uint8
 	var birth uint32
 	var label cryptobyte.String
 	if !s.ReadUint8(&version) || version != ceremonyVersion || !s.ReadUint8LengthPrefixed(&label) ||
-		!s.ReadUint8(&t) || !s.ReadUint32(&birth) || !s.CopyBytes(p.Nonce[:]) || !s.Empty() || !validLabel(string(label)) {
+		!s.ReadUint8(&t) || !s.ReadUint32(&birth) || !s.CopyBytes(p.Nonce[:]) ||
+		!s.ReadUint8(&least) || !s.ReadUint8(&spare) || !s.ReadUint8(&manual) || manual > 1 || !s.Empty() || !validLabel(string(label)) {
 		return nil, errors.New("malformed proposal of a key")
 	}
 	p.Label, p.T, p.Birth = string(label), int(t), bitcoin.Height(birth)
+	p.MinMembers, p.MinSpare, p.NoExclusion = int(least), int(spare), manual == 1
 	return p, nil
 }
 
@@ -114,6 +123,7 @@ func (c *Core) proposalID(tag string, proposer protocols.NodeID, payload []byte)
 type key struct {
 	id       KeyID
 	ceremony [32]byte
+	attempt  uint32 // once active
 	threshPK [33]byte
 	label    string
 	root     bitcoin.Key
@@ -155,10 +165,16 @@ func (k *keyring) find(name string) (*key, error) {
 	var found *key
 	for _, v := range k.sorted() {
 		if v.label == name || len(name) >= minPrefix && strings.HasPrefix(v.id.String(), strings.ToLower(name)) {
-			if found != nil {
+			switch {
+			case found == nil:
+				found = v
+			case found.ceremony != v.ceremony:
 				return nil, ErrKeyAmbig
+			case v.active && (!found.active || v.attempt < found.attempt):
+				// Two attempts may both have made a key. All members prefer the earlier
+				// one; coins of the other are spent all the same.
+				found = v
 			}
-			found = v
 		}
 	}
 	if found != nil && !found.active {
@@ -188,7 +204,7 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 	if !c.mayPropose(c.cfg.Self) {
 		return [32]byte{}, out, ErrTooManyKeys
 	}
-	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold}
+	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold, MinMembers: c.minMembers(), NoExclusion: c.cfg.NoExclusion}
 	if tip, ok := c.ledger.tip(); ok {
 		p.Birth = tip.Height
 	}
@@ -205,7 +221,7 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 // that failed leaves its label free.
 func (c *Core) labelUsed(label string) bool {
 	return slices.ContainsFunc(c.dkg.Sessions(), func(s dkg.SessionView) bool {
-		return s.Label == label && s.Phase != dkg.PhaseFailed
+		return s.Label == label && (s.Phase != dkg.PhaseFailed || !s.Final)
 	})
 }
 
@@ -220,6 +236,10 @@ func (c *Core) mayPropose(member protocols.NodeID) bool {
 	return proposed < max(1, MaxKeys/len(c.members))
 }
 
+// minMembers is the least number of members that may share a key: n-f, so that
+// f more may fail when it is used.
+func (c *Core) minMembers() int { return c.cfg.Charter.N() - protocols.MaxFaulty(c.cfg.Charter.N()) }
+
 // ceremonyProposed starts a key generation that some member proposed. All honest
 // members deliver the same proposals, so all start it.
 func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protocols.NodeID, id [32]byte, payload []byte) {
@@ -229,6 +249,9 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	}
 	if err == nil && (p.T != c.cfg.Charter.Threshold) {
 		err = errors.New("the threshold is not the charter's")
+	}
+	if n := c.cfg.Charter.N(); err == nil && (p.MinMembers < c.minMembers() || p.MinMembers > n || p.MinSpare > n-p.T) {
+		err = errors.New("the least number of members is out of range")
 	}
 	if err != nil {
 		out.Faults = append(out.Faults, protocols.Fault{Culprit: sender, Kind: FaultBadProposal, Detail: err.Error()})
@@ -248,7 +271,9 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	c.keys.proposals[id] = p
 	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
 	c.saveCeremony(out, id, p)
-	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{ID: id, T: p.T, Label: p.Label}))
+	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{
+		ID: id, T: p.T, Label: p.Label, MinMembers: p.MinMembers, MinSpare: p.MinSpare, NoExclusion: p.NoExclusion,
+	}))
 }
 
 // keyActive takes a key into use. It comes again after each restart.
@@ -268,9 +293,9 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 	if k.active {
 		return
 	}
-	k.active = true
-	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK, PubShares: event.PubShares,
-		SecShare: event.SecShare.Bytes()}))
+	k.active, k.attempt = true, event.Attempt
+	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK,
+		Participants: event.Participants, PubShares: event.PubShares, SecShare: event.SecShare.Bytes()}))
 	out.Out = append(out.Out, KeyReady{Key: id, Label: k.label, Acks: event.Acks, Fresh: fresh})
 	if fresh {
 		c.rescan(out, k)
@@ -318,7 +343,13 @@ func (c *Core) keyProgress(_ protocols.Time, out *Effects, event dkg.Event) {
 			Have: event.Have, Need: event.Need, Waiting: event.Waiting})
 	case dkg.KeyGenerated:
 		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: "generated"})
+	case dkg.Excluded:
+		out.Out = append(out.Out, KeyProgress{Ceremony: event.CeremonyID, Phase: "excluded", Have: c.cfg.Charter.N() - len(event.Members),
+			Need: c.minMembers(), Waiting: event.Members})
 	case dkg.Failed:
+		if !event.Final {
+			return // the next attempt follows
+		}
 		out.Out = append(out.Out, KeyFailed{Ceremony: event.CeremonyID, Reason: event.Reason.String(), Culprits: event.Culprits})
 	}
 }
@@ -481,7 +512,10 @@ type KeyView struct {
 func (c *Core) Keys() []KeyView {
 	var out []KeyView
 	for _, s := range c.dkg.Sessions() {
-		v := KeyView{Ceremony: s.CeremonyID, Label: s.Label, T: s.T, N: c.cfg.Charter.N(), Phase: s.Phase.String(), Waiting: s.Waiting}
+		if s.Phase == dkg.PhaseFailed && !s.Final {
+			continue // the next attempt is listed, or the one that made the key
+		}
+		v := KeyView{Ceremony: s.CeremonyID, Label: s.Label, T: s.T, N: len(s.Members), Phase: s.Phase.String(), Waiting: s.Waiting}
 		if s.Phase >= dkg.PhaseAcknowledging && s.Phase != dkg.PhaseFailed {
 			v.Acks = v.N - len(s.Waiting)
 		}

@@ -233,9 +233,9 @@ func TestBadProposals(t *testing.T) {
 		"two keys":       {topicRequest, requestTag, good(func(p *payload) { p.kind, p.body = KindPayout, proposal.Encode() }), rightID},
 		"bad tx":         {topicRequest, requestTag, good(func(p *payload) { p.kind, p.key, p.body = KindPayout, proposal.Key, proposal.Encode() }), rightID},
 		"bad ceremony":   {topicKey, ceremonyTag, []byte("garbage"), rightID},
-		"bad label":      {topicKey, ceremonyTag, (&ceremony{Label: "\x1b[2J", T: w.charter.Threshold}).encode(), rightID},
-		"threshold":      {topicKey, ceremonyTag, (&ceremony{Label: "x", T: w.charter.Threshold - 1}).encode(), rightID},
-		"ceremony ID":    {topicKey, ceremonyTag, (&ceremony{Label: "x", T: w.charter.Threshold}).encode(), func(string, []byte) [32]byte { return [32]byte{1} }},
+		"bad label":      {topicKey, ceremonyTag, (&ceremony{Label: "\x1b[2J", T: w.charter.Threshold, MinMembers: w.charter.N()}).encode(), rightID},
+		"threshold":      {topicKey, ceremonyTag, (&ceremony{Label: "x", T: w.charter.Threshold - 1, MinMembers: w.charter.N()}).encode(), rightID},
+		"ceremony ID":    {topicKey, ceremonyTag, (&ceremony{Label: "x", T: w.charter.Threshold, MinMembers: w.charter.N()}).encode(), func(string, []byte) [32]byte { return [32]byte{1} }},
 	} {
 		var out Effects
 		id := r.id(r.tag, r.raw)
@@ -266,7 +266,7 @@ func TestKeysPerProposer(t *testing.T) {
 	part := MaxKeys / 4
 	var out Effects
 	propose := func(sender protocols.NodeID, i int) {
-		raw := (&ceremony{Label: fmt.Sprintf("key%d", i), T: w.charter.Threshold, Nonce: [16]byte{byte(i)}}).encode()
+		raw := (&ceremony{Label: fmt.Sprintf("key%d", i), T: w.charter.Threshold, MinMembers: w.charter.N(), Nonce: [16]byte{byte(i)}}).encode()
 		core.ceremonyProposed(w.now, &out, sender, core.proposalID(ceremonyTag, sender, raw), raw)
 	}
 	for i := range part + 3 {

@@ -5,10 +5,12 @@ import (
 	"strings"
 
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 )
 
 // Topics of reliable broadcast: "key/<id>" proposes a key, "req/<id>" a request,
-// "dkg/<session>/m1" is a first message of key generation. Ids are 64 hex digits.
+// "dkg/<session>/m1" and "dkg/<session>/complaint" belong to key generation. Ids are
+// 64 hex digits.
 const (
 	topicKey     = "key"
 	topicRequest = "req"
@@ -20,12 +22,15 @@ func topic(kind string, id [32]byte) string { return kind + "/" + hex.EncodeToSt
 // splitTopic returns the kind and the id, or "" if the topic is none of ours.
 func splitTopic(topic string) (kind string, id [32]byte) {
 	kind, rest, _ := strings.Cut(topic, "/")
-	if kind == topicDKG {
-		var ok bool
-		if rest, ok = strings.CutSuffix(rest, "/m1"); !ok {
+	switch kind {
+	case topicDKG:
+		session, _, ok := dkg.ParseTopic(topic)
+		if !ok {
 			return "", id
 		}
-	} else if kind != topicKey && kind != topicRequest {
+		return kind, session
+	case topicKey, topicRequest:
+	default:
 		return "", id
 	}
 	raw, err := hex.DecodeString(rest)

@@ -20,7 +20,7 @@ type ack struct {
 }
 
 func (m *Machine) sendAck(s *session, i int, e *effects) {
-	m.send(i, message{kind: kindAck, session: s.id, digest: s.digest, sig: [sigSize]byte(s.acks[m.self])}, e)
+	m.send(s.members[i], message{kind: kindAck, session: s.id, digest: s.digest, sig: [sigSize]byte(s.acks[s.self])}, e)
 }
 
 // stepAck checks an acknowledgement, or keeps it until it can be checked. One is
@@ -53,7 +53,7 @@ func (m *Machine) takeAck(now protocols.Time, s *session, i int, a ack, e *effec
 
 func (m *Machine) judgeAck(s *session, i int, a ack, valid bool, e *effects) {
 	if !valid {
-		e.Faults = append(e.Faults, m.fault(FaultAck, i, "acknowledgement does not verify"))
+		e.Faults = append(e.Faults, m.fault(FaultAck, s.members[i], "acknowledgement does not verify"))
 		return
 	}
 	s.pending[i] = nil
@@ -68,7 +68,7 @@ func (m *Machine) stepWitness(s *session, i int, data []byte, e *effects) {
 	ours, _ := splitRecovery(s.recovery, s.n())
 	theirs, _ := splitRecovery(data, s.n())
 	if !bytes.Equal(ours, theirs) {
-		e.Faults = append(e.Faults, m.fault(FaultRecovery, i, "recovery data of another session"))
+		e.Faults = append(e.Faults, m.fault(FaultRecovery, s.members[i], "recovery data of another session"))
 		return
 	}
 	if sha256.Sum256(data) != s.pending[i].digest {
@@ -81,7 +81,7 @@ func (m *Machine) doneWitness(now protocols.Time, s *session, r witnessed, e *ef
 	switch {
 	case s.acks[r.member] != nil:
 	case !r.certified:
-		e.Faults = append(e.Faults, m.fault(FaultRecovery, r.member, "recovery data does not verify"))
+		e.Faults = append(e.Faults, m.fault(FaultRecovery, s.members[r.member], "recovery data does not verify"))
 	default:
 		m.judgeAck(s, r.member, r.ack, r.valid, e)
 		s.retry.restart(now) // the next one need not wait longer
@@ -91,16 +91,17 @@ func (m *Machine) doneWitness(now protocols.Time, s *session, r witnessed, e *ef
 // activate hands the secret share over, once, when enough members hold the
 // recovery data.
 func (m *Machine) activate(s *session, e *effects) {
-	if s.key == nil || s.key.SecShare == nil || count(s.acks) < s.quorum() {
+	if s.key == nil || s.key.SecShare == nil || count(s.acks) < s.quorum {
 		return
 	}
 	e.Out = append(e.Out, KeyActive{
-		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
+		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
 		Label: s.ceremony.Label, T: s.ceremony.T,
-		ThreshPK:  s.key.ThreshPK,
-		PubShares: append([][33]byte(nil), s.key.PubShares...),
-		SecShare:  s.key.SecShare,
-		Acks:      count(s.acks),
+		ThreshPK:     s.key.ThreshPK,
+		Participants: m.ids(s.members),
+		PubShares:    append([][33]byte(nil), s.key.PubShares...),
+		SecShare:     s.key.SecShare,
+		Acks:         count(s.acks),
 	})
 	s.key.SecShare = nil
 }

@@ -72,7 +72,7 @@ func TestTwoSessionsInParallel(t *testing.T) {
 }
 
 // A second key generation must not trip over what is left of the first, nor a
-// second attempt over a failed one.
+// third over a failed attempt.
 func TestNextSession(t *testing.T) {
 	w := newNetwork(t, 4, 3)
 	first := testCeremony("first", 3)
@@ -93,16 +93,16 @@ func TestNextSession(t *testing.T) {
 		t.Fatalf("%+v", v)
 	}
 
-	retry := failing
-	retry.Attempt = 1
+	retry := testCeremony("third", 3)
 	w.start(retry)
 	w.settle()
 	w.requireKey(retry)
 	if w.key(1, first).ThreshPK == w.key(1, retry).ThreshPK {
 		t.Fatal("the second key is the first")
 	}
-	if got := len(w.nodes[1].m.Keys()); got != 2 {
-		t.Fatalf("%d keys, want 2", got)
+	w.requireKeyOf(failing, []int{0, 1, 3}) // without the culprit
+	if got := len(w.nodes[1].m.Keys()); got != 3 {
+		t.Fatalf("%d keys, want 3", got)
 	}
 }
 
@@ -135,7 +135,7 @@ func TestEarlyFirstMessagesAreBounded(t *testing.T) {
 	var last SessionID
 	for k := range 3 * maxEarly {
 		last = w.sessionID(testCeremony(fmt.Sprint(k), 2))
-		w.apply(0, nd.m.Delivered(0, nodeID(1), M1Topic(last), make([]byte, maxM1+1)))
+		w.apply(0, nd.m.Delivered(0, nodeID(1), M1Topic(last), make([]byte, maxEarlySize+1)))
 		w.apply(0, nd.m.Delivered(0, nodeID(1), M1Topic(last), []byte("again")))
 	}
 	if len(nd.m.early[1]) != maxEarly || len(nd.disk) != maxEarly {
@@ -300,7 +300,7 @@ func TestNames(t *testing.T) {
 	if got := fmt.Sprint(PhaseSharing, PhaseFailed, Phase(0), Phase(9)); got != "sharing failed unknown (0) unknown (9)" {
 		t.Error(got)
 	}
-	if got := fmt.Sprint(ReasonBadShare, "/", Reason(99)); got != "bad share/unknown (99)" {
+	if got := fmt.Sprint(ReasonComplaint, "/", Reason(99)); got != "complaint/unknown (99)" {
 		t.Error(got)
 	}
 }

@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"frostfed/protocols"
@@ -12,12 +13,13 @@ const (
 	jobPrepare = "prepare/" // make the own first message
 	jobCheck   = "check/"   // judge all first messages, compute, sign
 	jobFinish  = "finish/"  // judge the certificate, compute the key
+	jobJudge   = "judge/"   // judge a complaint
 	jobWitness = "witness/" // judge another member's certificate and acknowledgement
 )
 
 // advance starts what the session is ready for.
 func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
-	own := s.m1[m.self]
+	own := s.m1[s.self]
 	switch phase := s.phase(); {
 	case s.open() && len(own) > 0 && s.own == nil:
 		// Sent by an earlier life that this disk does not remember. It is as good
@@ -31,11 +33,11 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 	case s.working:
 	case phase == PhaseSharing && s.own == nil:
 		m.startPrepare(s, e)
-	case phase == PhaseChecking:
+	case phase == PhaseChecking && s.choice == nil:
 		m.startCheck(now, s, e)
 	case phase == PhaseCertifying && count(s.certs) == s.n():
 		data := append(bytes.Clone(s.choice.eqInput), bytes.Join(s.certs, nil)...)
-		m.startFinish(now, s, data, m.self, e)
+		m.startFinish(now, s, data, s.self, e)
 	}
 }
 
@@ -61,6 +63,8 @@ func (m *Machine) Done(now protocols.Time, jobID string, result any) protocols.E
 		m.doneFinish(now, s, r, &e)
 	case witnessed:
 		m.doneWitness(now, s, r, &e)
+	case judged:
+		m.doneJudge(now, s, r, &e)
 	}
 	m.progress(now, s, &e)
 	return e
@@ -85,22 +89,24 @@ func (m *Machine) broadcast(s *session) Broadcast {
 
 func (m *Machine) doneCheck(now protocols.Time, s *session, r checked, e *effects) {
 	switch {
-	case s.phase() != PhaseChecking:
+	case s.phase() != PhaseChecking || s.choice != nil:
 	case r.reason != 0:
-		kind, detail := FaultFirstMessage, "first message of a key generation is wrong"
-		if r.reason == ReasonBadShare {
-			kind, detail = FaultShare, "encrypted share does not fit its commitment"
-		}
 		for _, i := range r.culprits {
-			e.Faults = append(e.Faults, m.fault(kind, i, detail))
+			e.Faults = append(e.Faults, m.fault(FaultFirstMessage, s.members[i], "first message of a key generation is wrong"))
 		}
 		m.fail(now, s, r.reason, r.culprits, e)
+		m.accuse(now, s, VoteFirstMessage, r.culprits, e)
+	case !r.choice.sign:
+		// Judged when broadcast brings it back, by us as by everybody.
+		s.choice = r.choice
+		e.Persist = append(e.Persist, put(sessionKey(s.id, partChoice), s.choice.encode()))
+		e.Out = append(e.Out, m.broadcastComplaint(s))
 	default:
 		s.choice = r.choice
-		s.certs[m.self] = r.choice.sig[:]
+		s.certs[s.self] = r.choice.sig[:]
 		e.Persist = append(e.Persist,
 			put(sessionKey(s.id, partChoice), s.choice.encode()),
-			put(sessionKey(s.id, memberPart(partCert, m.self)), s.certs[m.self]))
+			put(sessionKey(s.id, memberPart(partCert, s.self)), s.certs[s.self]))
 		s.retry.restart(now)
 		m.sendAll(s, e)
 		m.advance(now, s, e)
@@ -118,37 +124,53 @@ func (m *Machine) doneFinish(now protocols.Time, s *session, r finished, e *effe
 	case s.recovery != nil:
 		// Our own disk or host key has changed; nothing is deleted.
 		e.Out = append(e.Out, m.failed(s, &failure{reason: ReasonLocal}))
-	case r.source != m.self:
-		e.Faults = append(e.Faults, m.fault(FaultRecovery, r.source, "recovery data does not verify"))
+	case r.source != s.self:
+		e.Faults = append(e.Faults, m.fault(FaultRecovery, s.members[r.source], "recovery data does not verify"))
+	case s.failure != nil:
 	default:
-		for _, i := range r.culprits {
-			e.Faults = append(e.Faults, m.fault(FaultCertSig, i, "certificate signature does not verify"))
-		}
-		reason := ReasonBadSignature
 		if len(r.culprits) == 0 {
-			reason = ReasonLocal
+			m.fail(now, s, ReasonLocal, nil, e)
 		}
-		m.fail(now, s, reason, r.culprits, e)
+		for _, i := range r.culprits {
+			m.dropCertSig(s, i, e)
+		}
+		m.accuse(now, s, VoteSignature, r.culprits, e)
 	}
+}
+
+// dropCertSig takes out a wrong certificate signature. Its author is faulty, but
+// only to us: it may have given a right one to somebody, so the session goes on.
+func (m *Machine) dropCertSig(s *session, i int, e *effects) {
+	if !s.cheated[i] {
+		e.Faults = append(e.Faults, m.fault(FaultCertSig, s.members[i], "certificate signature does not verify"))
+	}
+	s.certs[i], s.cheated[i] = nil, true
+	e.Persist = append(e.Persist, del(sessionKey(s.id, memberPart(partCert, i))))
 }
 
 // store makes the key durable and only then tells the others so. The parts it
 // was made from are contained in the recovery data or no longer needed.
 func (m *Machine) store(now protocols.Time, s *session, r finished, e *effects) {
-	for _, key := range s.stored(partOwn, partM1, partChoice, partCert, partFailure) {
+	for _, key := range s.stored(partOwn, partM1, partComplaint, partChoice, partCert, partFailure) {
 		e.Persist = append(e.Persist, del(key))
 	}
 	s.own, s.choice, s.failure = nil, nil, nil
-	s.m1, s.certs = make([][]byte, s.n()), make([][]byte, s.n())
+	s.m1, s.complaints, s.certs = make([][]byte, s.n()), make([][]byte, s.n()), make([][]byte, s.n())
 	s.setRecovery(r.recovery)
 	s.key = r.key
-	s.acks[m.self] = r.ack[:]
+	s.acks[s.self] = r.ack[:]
 	e.Persist = append(e.Persist,
 		put(sessionKey(s.id, partRecovery), s.recovery),
-		put(sessionKey(s.id, memberPart(partAck, m.self)), s.acks[m.self]))
+		put(sessionKey(s.id, memberPart(partAck, s.self)), s.acks[s.self]))
 	s.retry.restart(now)
-	for i := range m.cfg.Members {
-		if i != m.self {
+	for _, other := range slices.Clone(s.run.sessions) {
+		if other.open() {
+			m.fail(now, other, ReasonSuperseded, nil, e)
+		}
+	}
+	m.settle(s.run, e)
+	for i := range s.members {
+		if i != s.self {
 			m.sendAck(s, i, e)
 		}
 	}
@@ -162,84 +184,80 @@ func (m *Machine) store(now protocols.Time, s *session, r finished, e *effects) 
 	m.activate(s, e)
 }
 
-// fail ends a session. What is kept: the verdict, our choice, and the first
-// messages of the culprits as evidence.
+// fail ends a session, or adds to why it ended. What is kept: the verdict, our
+// choice, and the first messages of the culprits as evidence; those of the others
+// too, as long as a complaint may be judged on them.
 func (m *Machine) fail(now protocols.Time, s *session, reason Reason, culprits []int, e *effects) {
-	s.failure = &failure{reason: reason, culprits: culprits}
-	keep := make([][]byte, s.n())
-	for _, i := range culprits {
-		keep[i], s.m1[i] = s.m1[i], nil
+	if s.failure == nil {
+		for _, key := range s.stored(partOwn, partCert) {
+			e.Persist = append(e.Persist, del(key))
+		}
+		s.own, s.certs = nil, make([][]byte, s.n())
+		s.failure = &failure{reason: reason}
+	} else if !reason.convicts() {
+		s.failure.reason = reason
 	}
-	for _, key := range s.stored(partOwn, partM1, partCert) {
-		e.Persist = append(e.Persist, del(key))
-	}
-	s.own, s.m1, s.certs = nil, keep, make([][]byte, s.n())
-	if reason == ReasonBadShare {
-		s.choice = new(choice) // a complaint may follow, a signature never
-		e.Persist = append(e.Persist, put(sessionKey(s.id, partChoice), s.choice.encode()))
-	}
+	s.failure.add(culprits)
 	e.Persist = append(e.Persist, put(sessionKey(s.id, partFailure), s.failure.encode()))
+	m.settle(s.run, e)
 	e.Out = append(e.Out, m.failed(s, s.failure))
-	s.look(now)
+	s.look(now, m.cfg.Silence)
 	m.prune(e)
 }
 
-// prune forgets the oldest failed session beyond maxFailed.
+// prune forgets the oldest failed session beyond maxFailed that no ceremony under
+// way needs.
 func (m *Machine) prune(e *effects) {
 	var failed []*session
 	for _, s := range m.sorted() {
-		if s.failure != nil {
+		if s.failure != nil && !s.run.live() {
 			failed = append(failed, s)
 		}
 	}
-	if len(failed) <= maxFailed {
-		return
+	if len(failed) > maxFailed {
+		m.forget(failed[0], e)
 	}
-	s := failed[0]
-	e.Persist = append(e.Persist, del(sessionKey(s.id, partCeremony)))
-	for _, key := range s.stored(partM1, partChoice, partFailure) {
-		e.Persist = append(e.Persist, del(key))
-	}
-	delete(m.sessions, s.id)
 }
 
 // look notes a change of phase.
-func (s *session) look(now protocols.Time) {
+func (s *session) look(now, silence protocols.Time) {
 	if phase := s.phase(); phase != s.seen {
-		s.seen, s.since = phase, now
+		s.seen, s.since, s.accuse = phase, now, now+silence
 	}
 }
 
 // progress tells how far s is, unless it has failed, which was told.
 func (m *Machine) progress(now protocols.Time, s *session, e *effects) {
-	s.look(now)
+	s.look(now, m.cfg.Silence)
 	slots := s.collecting()
 	if slots == nil {
 		return
 	}
 	e.Out = append(e.Out, Progress{
 		SessionID: s.id, CeremonyID: s.ceremony.ID, Phase: s.phase(),
-		Have: count(slots), Need: s.n(), Waiting: m.ids(missing(slots)),
+		Have: count(slots), Need: s.n(), Waiting: m.participants(s, missing(slots)),
 	})
 }
 
 func (m *Machine) generated(s *session) KeyGenerated {
 	return KeyGenerated{
-		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
+		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
 		Label: s.ceremony.Label, T: s.ceremony.T, ThreshPK: s.key.ThreshPK,
 	}
 }
 
 func (m *Machine) failed(s *session, f *failure) Failed {
 	return Failed{
-		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
-		Reason: f.reason, Culprits: m.ids(f.culprits),
+		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
+		Reason: f.reason, Culprits: m.participants(s, f.culprits),
+		Final: !s.run.live() && !s.run.generated(),
 	}
 }
 
-func (m *Machine) ids(indices []int) (ids []protocols.NodeID) {
+// participants returns the IDs of participants of s.
+func (m *Machine) participants(s *session, indices []int) (ids []protocols.NodeID) {
 	for _, i := range indices {
-		ids = append(ids, m.cfg.Members[i].ID)
+		ids = append(ids, m.cfg.Members[s.members[i]].ID)
 	}
 	return ids
 }

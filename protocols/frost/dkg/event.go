@@ -8,7 +8,7 @@ import (
 )
 
 // Event is a decision of the machine: Broadcast, Progress, KeyGenerated,
-// KeyActive or Failed.
+// KeyActive, Failed or Excluded.
 type Event interface{ event() }
 
 // Broadcast asks for reliable broadcast of Payload under Topic. After a restart
@@ -49,9 +49,13 @@ type KeyActive struct {
 	Attempt    uint32
 	Label      string
 	T          int
-	ThreshPK   [33]byte   // compressed, plain, Taproot-tweaked with no script path
-	PubShares  [][33]byte // by member
-	Acks       int        // members that acknowledged so far
+	ThreshPK   [33]byte // compressed, plain, Taproot-tweaked with no script path
+
+	// Participants are the members that have a share, in the order of the members:
+	// the i-th is signer i of BIP 445, and PubShares[i] is its public share.
+	Participants []protocols.NodeID
+	PubShares    [][33]byte
+	Acks         int // members that acknowledged so far
 
 	// SecShare is this member's secret share. The receiver owns and wipes it.
 	SecShare *chilldkg.SecShare
@@ -60,13 +64,25 @@ type KeyActive struct {
 // Failed says that a session will not be continued here. Culprits are members
 // shown to have broken the protocol, in order; it is empty if nobody is to
 // blame. A session that failed after this member signed still becomes a key if
-// somebody presents a complete certificate. It is emitted again after a restart.
+// somebody presents a complete certificate. It is emitted again after a restart,
+// and when more culprits are found. Unless Final, another attempt follows, without
+// the culprits, when enough members have voted for that.
 type Failed struct {
 	SessionID  SessionID
 	CeremonyID [32]byte
 	Attempt    uint32
 	Reason     Reason
 	Culprits   []protocols.NodeID
+	Final      bool
+}
+
+// Excluded says that a quorum has voted members out of a ceremony, and which
+// attempt goes on without them.
+type Excluded struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Attempt    uint32
+	Members    []protocols.NodeID // all that are out, in order
 }
 
 func (Broadcast) event()    {}
@@ -74,6 +90,7 @@ func (Progress) event()     {}
 func (KeyGenerated) event() {}
 func (KeyActive) event()    {}
 func (Failed) event()       {}
+func (Excluded) event()     {}
 
 // Phase is how far a session is.
 type Phase uint8
@@ -104,18 +121,28 @@ type Reason uint8
 // The reasons for which sessions fail.
 const (
 	ReasonBadFirstMessage Reason = 1 // malformed, or a proof in it is wrong
-	ReasonBadShare        Reason = 2 // the culprit's share for us does not fit its commitment: suspicion
-	ReasonBadSignature    Reason = 3 // a wrong certificate signature
+	ReasonComplaint       Reason = 2 // a complaint proved a bad share, or was false
 	ReasonAbandoned       Reason = 4 // given up by the operator
 	ReasonBusy            Reason = 5 // refused: MaxOpen sessions are open
 	ReasonInvalid         Reason = 6 // refused: the ceremony's parameters are out of range
 	ReasonLocal           Reason = 7 // this member's own trouble, e.g. its broadcast was replaced
+
+	ReasonSuperseded Reason = 8  // members were voted out, or another attempt made the key
+	ReasonExcluded   Reason = 9  // this member was voted out
+	ReasonTooFew     Reason = 10 // exclusion would leave fewer members than the ceremony allows
 )
 
+// convicts says whether a session that failed for this reason is followed by an
+// attempt without the culprits.
+func (r Reason) convicts() bool {
+	return r == ReasonBadFirstMessage || r == ReasonComplaint
+}
+
 var reasonNames = [...]string{
-	ReasonBadFirstMessage: "bad first message", ReasonBadShare: "bad share",
-	ReasonBadSignature: "bad certificate signature", ReasonAbandoned: "abandoned",
-	ReasonBusy: "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
+	ReasonBadFirstMessage: "bad first message", ReasonComplaint: "complaint",
+	ReasonAbandoned: "abandoned",
+	ReasonBusy:      "too many open sessions", ReasonInvalid: "invalid ceremony", ReasonLocal: "local fault",
+	ReasonSuperseded: "superseded", ReasonExcluded: "excluded", ReasonTooFew: "too few members left",
 }
 
 // String returns the reason in words.
@@ -133,7 +160,10 @@ const (
 	FaultMalformed    = "malformed"           // bytes no correct member sends
 	FaultStranger     = "stranger"            // sender is not a member
 	FaultFirstMessage = "bad_first_message"   // convicted by every honest member alike
-	FaultShare        = "bad_share"           // suspicion: only the receiver can see it
+	FaultShare        = "bad_share"           // proved by a complaint, to every honest member alike
+	FaultComplaint    = "false_complaint"     // likewise; or a complaint after signing
+	FaultVote         = "bad_exclusion_vote"  // signature of a vote that does not verify
+	FaultRelay        = "bad_relay"           // another's certificate signature that does not verify
 	FaultCertSig      = "bad_certificate_sig" // wrong signature, sent point to point
 	FaultAck          = "bad_acknowledgement" // wrong signature on recovery data
 	FaultRecovery     = "bad_recovery_data"   // recovery data that does not fit

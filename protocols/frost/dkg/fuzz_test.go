@@ -12,6 +12,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(message{kind: kindAck}.encode())
 	f.Add(message{kind: kindWant, want: wantCertificate}.encode())
 	f.Add(message{kind: kindRecovery, data: []byte{1, 2, 3}}.encode())
+	f.Add(message{kind: kindExclude, votes: []ballot{{1, vote{reason: VoteShare}}, {3, vote{reason: VoteSilent}}}}.encode())
+	f.Add(message{kind: kindRelay, certs: []relayed{{participant: 1}, {participant: 2}}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decode(b)
 		if err == nil && !bytes.Equal(m.encode(), b) {
@@ -32,9 +34,11 @@ func FuzzRecords(f *testing.F) {
 		f.Add(r.Key, r.Value)
 	}
 	id := w.sessionID(c)
-	f.Add(earlyKey(1, id), make([]byte, 20))
+	f.Add(earlyKey(1, id, false), make([]byte, 20))
 	f.Add(sessionKey(id, partChoice), []byte{1, choiceComplain})
 	f.Add(sessionKey(id, partFailure), []byte{1, 1, 0})
+	f.Add(voteKey(id, 1, 2), append([]byte{1, byte(VoteSilent)}, make([]byte, sigSize)...))
+	f.Add(sessionKey(id, memberPart(partComplaint, 1)), []byte{1})
 	f.Fuzz(func(t *testing.T, key string, value []byte) {
 		nd.disk = make(map[string][]byte)
 		for _, r := range records {
@@ -60,12 +64,17 @@ func FuzzStep(f *testing.F) {
 	for _, m := range []message{
 		{kind: kindCertSig, session: id}, {kind: kindAck, session: id}, {kind: kindWant, session: id, want: wantCertificate},
 		{kind: kindWant, session: id, want: wantAck}, {kind: kindRecovery, session: id, data: make([]byte, recoverySize(3, 4))},
+		{kind: kindExclude, session: id, culprit: 2, votes: []ballot{{1, vote{reason: VoteSilent}}}},
+		{kind: kindRelay, session: id, certs: []relayed{{participant: 2}}}, {kind: kindWant, session: id, want: wantExclusions},
 	} {
 		f.Add(byte(1), "", m.encode())
 		f.Add(byte(0x12), "", m.encode())
 	}
 	f.Add(byte(2), M1Topic(id), make([]byte, 33*3+32*4+97+64))
 	f.Add(byte(2), M1Topic(SessionID{1}), []byte("early"))
+	f.Add(byte(2), ComplaintTopic(id), forge(2, 1))
+	f.Add(byte(0x12), ComplaintTopic(id), forge(2, 1))
+	f.Add(byte(1), ComplaintTopic(SessionID{1}), forge(1, 2))
 	f.Fuzz(func(t *testing.T, who byte, topic string, body []byte) {
 		w := newNetwork(t, 4, 61)
 		w.tamperSend = func(_, to int, body []byte) []byte {

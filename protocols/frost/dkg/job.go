@@ -25,7 +25,7 @@ type prepared struct {
 type checked struct {
 	choice   *choice
 	reason   Reason
-	culprits []int
+	culprits []int // by ReasonBadFirstMessage
 }
 
 // finished is the result of a jobFinish.
@@ -85,9 +85,11 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 	}, e)
 }
 
-// check judges the first messages of all members. All honest members call it
-// with the same messages and convict the same culprits, all of them at once;
-// only a bad share is seen by its receiver alone.
+// check judges the first messages of all participants. All honest members call
+// it with the same messages and convict the same culprits, all of them at once;
+// only a bad share is seen by its receiver alone, who complains. aux is used up
+// by the one signature, or by the complaints: each is about another accused, so
+// their nonces differ.
 func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m1 [][]byte, own, aux []byte) checked {
 	dealings, err := chilldkg.OpenDealings(params, id, m1)
 	if err != nil {
@@ -98,6 +100,14 @@ func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m
 		return refused(err)
 	}
 	state, sig, err := round.Step2(host, own, aux)
+	var bad *chilldkg.BadSharesError
+	if errors.As(err, &bad) {
+		complaint, err := complain(host, round, bad.Dealers, aux)
+		if err != nil {
+			return refused(err)
+		}
+		return checked{choice: &choice{complaint: complaint}}
+	}
 	if err != nil {
 		return refused(err)
 	}
@@ -110,7 +120,6 @@ func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m
 func refused(err error) checked {
 	var faulty *chilldkg.FaultyParticipantError
 	var several *chilldkg.FaultyParticipantsError
-	var shares *chilldkg.BadSharesError
 	switch {
 	case errors.As(err, &several): // before faulty, which it wraps
 		r := checked{reason: ReasonBadFirstMessage}
@@ -120,8 +129,6 @@ func refused(err error) checked {
 		return r
 	case errors.As(err, &faulty):
 		return checked{reason: ReasonBadFirstMessage, culprits: []int{faulty.Participant}}
-	case errors.As(err, &shares):
-		return checked{reason: ReasonBadShare, culprits: shares.Dealers}
 	}
 	return checked{reason: ReasonLocal}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
@@ -12,15 +13,17 @@ import (
 // Limits on what is held. The first two stop a member that proposes or
 // broadcasts without end; both are far above what a federation needs.
 const (
-	// MaxOpen is how many sessions may be open at once. Sessions start in
+	// MaxOpen is how many ceremonies may be under way at once. They start in
 	// different orders at different members, and each needs all of them, so a
-	// limit that honest members reach could leave everybody waiting for sessions
+	// limit that honest members reach could leave everybody waiting for ceremonies
 	// that others refused. It is a bound on memory only: the composer must accept
 	// fewer ceremonies than this, by a rule that depends on the proposer alone.
 	MaxOpen = protocols.MaxMembers
-	// maxEarly is how many first messages of sessions not yet started are kept
-	// per sender; the oldest is dropped, so a sender can only displace its own.
+	// maxEarly is how many broadcasts of sessions not yet started are kept per
+	// sender; the oldest is dropped, so a sender can only displace its own.
 	maxEarly = MaxOpen
+	// DefaultSilence is the time-out of Config.Silence: ten minutes.
+	DefaultSilence protocols.Time = 600_000
 	// maxFailed is how many failed sessions are kept for the operator; the
 	// oldest is forgotten.
 	maxFailed = 32
@@ -32,7 +35,7 @@ type Member struct {
 	HostKey [33]byte // compressed public key
 }
 
-// Config is what a machine needs to know. All fields are required.
+// Config is what a machine needs to know. All fields but Silence are required.
 type Config struct {
 	Self    protocols.NodeID
 	Members []Member // in the order all members agreed on
@@ -40,6 +43,10 @@ type Config struct {
 	// machine wipes each copy. Jobs call it too, at the same time as others.
 	HostSecret func() [32]byte
 	Rand       io.Reader
+	// Silence is how long a phase lasts before this member votes to exclude those
+	// from whom it has nothing; 0 means DefaultSilence. Nothing but the end of a
+	// ceremony rests on it.
+	Silence protocols.Time
 }
 
 // ErrConfig reports a Config that no session can be run with.
@@ -52,16 +59,18 @@ type Machine struct {
 	index    map[protocols.NodeID]int
 	hostKeys [][]byte
 
+	runs     map[SessionID]*run // by their first session
 	sessions map[SessionID]*session
 	early    [][]early // by sender, oldest first
 	order    uint64    // next order of starting or arriving
 }
 
-// early is a first message that was delivered before its session was started.
+// early is a broadcast that was delivered before its session was started.
 type early struct {
-	session SessionID
-	order   uint64
-	payload []byte // empty: of a size no session has
+	session   SessionID
+	complaint bool // else a first message
+	order     uint64
+	payload   []byte // empty: of a size no session has
 }
 
 // effects is short for what every entry point returns.
@@ -78,8 +87,12 @@ func New(cfg Config) (*Machine, error) {
 		cfg:      cfg,
 		self:     -1,
 		index:    make(map[protocols.NodeID]int, len(cfg.Members)),
+		runs:     make(map[SessionID]*run),
 		sessions: make(map[SessionID]*session),
 		early:    make([][]early, len(cfg.Members)),
+	}
+	if m.cfg.Silence == 0 {
+		m.cfg.Silence = DefaultSilence
 	}
 	m.cfg.Members = append([]Member(nil), cfg.Members...)
 	for i, member := range m.cfg.Members {
@@ -109,97 +122,103 @@ func New(cfg Config) (*Machine, error) {
 	return m, nil
 }
 
-// Start opens the session of ceremony c. Every member must start it; starting
-// it again has no effect. A session that was reported as Failed must not be
-// started again: the next attempt is another session.
+// Start begins ceremony c. Every member must start it; starting it again has no
+// effect. A ceremony of which a Failed was Final must not be started again: people
+// who want another try agree on another ceremony.
 func (m *Machine) Start(now protocols.Time, c Ceremony) protocols.Effects[Event] {
 	var e effects
 	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
-	if err != nil || len(c.Label) > MaxLabel {
-		e.Out = append(e.Out, Failed{CeremonyID: c.ID, Attempt: c.Attempt, Reason: ReasonInvalid})
+	if err != nil || len(c.Label) > MaxLabel || c.MinMembers < 0 || c.MinMembers > m.n() || c.MinSpare < 0 || c.MinSpare > m.n() {
+		e.Out = append(e.Out, Failed{CeremonyID: c.ID, Reason: ReasonInvalid, Final: true})
 		return e
 	}
-	id := SessionID(params.SessionID(c.ID, c.Attempt))
-	if m.sessions[id] != nil {
+	r := m.newRun(c, params)
+	if m.runs[r.root] != nil {
 		return e
 	}
 	open := 0
-	for _, s := range m.sessions {
-		if s.open() {
+	for _, other := range m.runs {
+		if other.live() {
 			open++
 		}
 	}
 	if open == MaxOpen {
-		e.Out = append(e.Out, Failed{SessionID: id, CeremonyID: c.ID, Attempt: c.Attempt, Reason: ReasonBusy})
+		e.Out = append(e.Out, Failed{SessionID: r.root, CeremonyID: c.ID, Reason: ReasonBusy, Final: true})
 		return e
 	}
-	s := newSession(id, c, params)
-	s.order = m.nextOrder()
-	m.sessions[id] = s
-	e.Persist = append(e.Persist, put(sessionKey(id, partCeremony), encodeCeremony(c, s.order)))
-	m.takeEarly(s, &e)
-	m.advance(now, s, &e)
-	m.progress(now, s, &e)
+	m.runs[r.root] = r
+	m.begin(now, m.open(r, nil, &e), &e)
 	return e
 }
 
-// takeEarly hands s the first messages that came before it was started.
+// takeEarly hands s the broadcasts that came before it was started.
 func (m *Machine) takeEarly(s *session, e *effects) {
-	for i := range m.early {
-		for k, held := range m.early[i] {
+	for member := range m.early {
+		m.early[member] = slices.DeleteFunc(slices.Clone(m.early[member]), func(held early) bool {
 			if held.session != s.id {
-				continue
+				return false
 			}
-			m.early[i] = append(m.early[i][:k:k], m.early[i][k+1:]...)
-			e.Persist = append(e.Persist, del(earlyKey(i, s.id)))
-			m.takeM1(s, i, held.payload, e)
-			break
-		}
+			e.Persist = append(e.Persist, del(earlyKey(member, s.id, held.complaint)))
+			if i, ok := s.participant(member); ok && held.complaint {
+				m.takeComplaint(s, i, held.payload, e)
+			} else if ok {
+				m.takeM1(s, i, held.payload, e)
+			}
+			return true
+		})
 	}
 }
 
 // Delivered takes a message that reliable broadcast delivered from sender.
 func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte) protocols.Effects[Event] {
 	var e effects
-	i, ok := m.index[sender]
+	member, ok := m.index[sender]
 	if !ok {
 		return fault(FaultStranger, sender, "broadcast by someone who is not a member")
 	}
-	id, ok := parseTopic(topic)
+	id, complaint, ok := ParseTopic(topic)
 	if !ok {
 		return fault(FaultMalformed, sender, "broadcast under an unknown topic")
 	}
 	s := m.sessions[id]
 	if s == nil {
-		m.holdEarly(i, id, payload, &e)
+		m.holdEarly(member, early{session: id, complaint: complaint, payload: payload}, &e)
 		return e
 	}
-	if s.phase() != PhaseSharing || s.m1[i] != nil {
+	i, ok := s.participant(member)
+	switch {
+	case !ok:
+		return e // broadcast before its sender learnt that it is out
+	case complaint:
+		m.takeComplaint(s, i, payload, &e)
+	case s.phase() == PhaseSharing && s.m1[i] == nil:
+		m.takeM1(s, i, payload, &e)
+	default:
 		return e
 	}
-	m.takeM1(s, i, payload, &e)
+	m.judge(s, &e)
 	m.advance(now, s, &e)
 	m.progress(now, s, &e)
 	return e
 }
 
-func (m *Machine) holdEarly(i int, id SessionID, payload []byte, e *effects) {
-	held := m.early[i]
-	for _, h := range held {
-		if h.session == id {
+func (m *Machine) holdEarly(member int, h early, e *effects) {
+	held := m.early[member]
+	for _, o := range held {
+		if o.session == h.session && o.complaint == h.complaint {
 			return
 		}
 	}
 	if len(held) == maxEarly {
-		e.Persist = append(e.Persist, del(earlyKey(i, held[0].session)))
+		e.Persist = append(e.Persist, del(earlyKey(member, held[0].session, held[0].complaint)))
 		held = held[1:]
 	}
-	if len(payload) > maxM1 {
-		payload = nil
+	if len(h.payload) > maxEarlySize {
+		h.payload = nil
 	}
-	h := early{session: id, order: m.nextOrder(), payload: append([]byte{}, payload...)}
-	m.early[i] = append(held[:len(held):len(held)], h)
-	e.Persist = append(e.Persist, put(earlyKey(i, id), encodeOrder(h.order), h.payload))
+	h.order, h.payload = m.nextOrder(), append([]byte{}, h.payload...)
+	m.early[member] = append(held[:len(held):len(held)], h)
+	e.Persist = append(e.Persist, put(earlyKey(member, h.session, h.complaint), encodeOrder(h.order), h.payload))
 }
 
 // takeM1 stores a delivered first message. A message of a wrong size is stored
@@ -223,9 +242,21 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) pr
 	if err != nil {
 		return fault(FaultMalformed, from, err.Error())
 	}
+	if r := m.runs[body.session]; body.kind == kindExclude || body.kind == kindWant && body.want == wantExclusions {
+		switch {
+		case r == nil:
+			return effects{}
+		case body.kind == kindExclude:
+			return m.stepExclude(now, r, i, body)
+		}
+		return m.tellExcluded(now, r, i)
+	}
 	s := m.sessions[body.session]
 	if s == nil {
 		return effects{} // another attempt, or one long finished: stale, not wrong
+	}
+	if i, ok = s.participant(i); !ok {
+		return effects{}
 	}
 	switch body.kind {
 	case kindCertSig:
@@ -234,6 +265,8 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) pr
 		return m.stepAck(now, s, i, ack{digest: body.digest, sig: body.sig})
 	case kindWant:
 		return m.stepWant(now, s, i, body.want)
+	case kindRelay:
+		return m.stepRelay(now, s, i, body.certs)
 	default:
 		return m.stepRecovery(now, s, i, body.data)
 	}
@@ -241,10 +274,14 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, msg []byte) pr
 
 // stepCertSig keeps a certificate signature until all are here. Members ahead
 // of us may send theirs before we have delivered every first message. Only the
-// first one counts: whether it is right is judged with all the others.
+// first one counts: whether it is right is judged with all the others, or at once
+// if its author has given us a wrong one before.
 func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSize]byte) effects {
 	var e effects
-	if !s.open() || s.certs[i] != nil {
+	switch {
+	case !s.open() || s.certs[i] != nil:
+		return e
+	case s.cheated[i] && (!s.signed() || chilldkg.VerifyCertSig(s.params, i, s.choice.eqInput, sig[:]) != nil):
 		return e
 	}
 	s.certs[i] = sig[:]
@@ -254,12 +291,12 @@ func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSiz
 	return e
 }
 
-// Abandon gives up an open session, so that it no longer takes a place. A
-// session this member has signed for can still become a key.
+// Abandon gives up the ceremony of a session, so that it no longer takes a place.
+// A session this member has signed for can still become a key.
 func (m *Machine) Abandon(now protocols.Time, id SessionID) protocols.Effects[Event] {
 	var e effects
-	if s := m.sessions[id]; s != nil && s.open() {
-		m.fail(now, s, ReasonAbandoned, nil, &e)
+	if s := m.sessions[id]; s != nil && s.run.live() {
+		m.fail(now, s.run.current(), ReasonAbandoned, nil, &e)
 	}
 	return e
 }
@@ -267,44 +304,67 @@ func (m *Machine) Abandon(now protocols.Time, id SessionID) protocols.Effects[Ev
 // Resync sends a peer that lost our messages what we had to say to it alone.
 func (m *Machine) Resync(_ protocols.Time, peer protocols.NodeID) protocols.Effects[Event] {
 	var e effects
-	i, ok := m.index[peer]
-	if !ok || i == m.self {
+	member, ok := m.index[peer]
+	if !ok || member == m.self {
 		return e
 	}
 	for _, s := range m.sorted() {
 		// In a complete session the peer holds the recovery data; should it lack
 		// our acknowledgement, it asks for it.
-		if s.phase() != PhaseComplete {
+		if i, ok := s.participant(member); ok && s.phase() != PhaseComplete {
 			m.resend(s, i, &e)
+		}
+		if s == s.run.current() && s.run.live() {
+			m.resendVotes(s.run, member, &e)
 		}
 	}
 	return e
 }
 
-// resend sends member i our certificate signature, unless it has acknowledged,
-// and our acknowledgement.
+// resend sends participant i our certificate signature, unless it has
+// acknowledged, and our acknowledgement.
 func (m *Machine) resend(s *session, i int, e *effects) {
 	if s.recovery != nil {
 		if s.acks[i] == nil {
 			_, cert := splitRecovery(s.recovery, s.n())
-			m.send(i, message{kind: kindCertSig, session: s.id, sig: [sigSize]byte(cert[sigSize*m.self:])}, e)
+			m.send(s.members[i], message{kind: kindCertSig, session: s.id, sig: [sigSize]byte(cert[sigSize*s.self:])}, e)
 		}
 		m.sendAck(s, i, e)
 	} else if s.signed() {
-		m.send(i, message{kind: kindCertSig, session: s.id, sig: s.choice.sig}, e)
+		m.send(s.members[i], message{kind: kindCertSig, session: s.id, sig: s.choice.sig}, e)
 	}
 }
 
 func (m *Machine) sendAll(s *session, e *effects) {
-	for i := range m.cfg.Members {
-		if i != m.self {
+	for i := range s.members {
+		if i != s.self {
 			m.resend(s, i, e)
 		}
 	}
 }
 
-func (m *Machine) send(i int, msg message, e *effects) {
-	e.Send = append(e.Send, protocols.Envelope{To: m.cfg.Members[i].ID, Protocol: protocols.DKG, Body: msg.encode()})
+// resendVotes sends a member our own votes in r, and the others' that exclude.
+func (m *Machine) resendVotes(r *run, to int, e *effects) {
+	out := m.out(r)
+	for culprit := range r.votes {
+		if slices.Contains(out, culprit) {
+			m.sendVotes(r, culprit, to, -1, e)
+		} else {
+			m.sendVotes(r, culprit, to, m.self, e)
+		}
+	}
+}
+
+// send sends msg to a member.
+func (m *Machine) send(to int, msg message, e *effects) {
+	e.Send = append(e.Send, protocols.Envelope{To: m.cfg.Members[to].ID, Protocol: protocols.DKG, Body: msg.encode()})
+}
+
+func (m *Machine) ids(members []int) (ids []protocols.NodeID) {
+	for _, i := range members {
+		ids = append(ids, m.cfg.Members[i].ID)
+	}
+	return ids
 }
 
 func (m *Machine) nextOrder() uint64 {

@@ -16,40 +16,48 @@ type SessionID [32]byte
 // String returns the session ID in lower-case hex.
 func (id SessionID) String() string { return hex.EncodeToString(id[:]) }
 
-// Ceremony says which key to make. All members of Config take part. ID must
-// commit to all that people agreed on, the federation and the label included:
-// the session ID binds ID, Attempt, T and the host keys, but not Label.
+// Ceremony says which key to make. All members of Config take part in the first
+// attempt. ID must commit to all that people agreed on, everything below and the
+// federation included: a session ID binds ID, T, the host keys of the
+// participants and their number, nothing else.
 type Ceremony struct {
-	ID      [32]byte
-	Attempt uint32 // from 0; a new attempt is a new session with a new polynomial
-	T       int    // signers needed, 1 <= T <= n
-	Label   string // for people, at most MaxLabel bytes
+	ID    [32]byte
+	T     int    // signers needed, 1 <= T <= n; the same in every attempt
+	Label string // for people, at most MaxLabel bytes
+
+	// MinMembers and MinSpare say how far exclusion may go by itself: no attempt
+	// has fewer than MinMembers participants (0: n-f), nor fewer than T+MinSpare.
+	MinMembers, MinSpare int
+	// NoExclusion leaves it to people to go on without a culprit.
+	NoExclusion bool
 }
 
-// M1Topic is the topic under which each member broadcasts its first message.
+// M1Topic is the topic under which each participant broadcasts its first message.
 func M1Topic(id SessionID) string { return topicPrefix + id.String() + topicM1 }
 
+// ComplaintTopic is the topic under which a participant broadcasts its complaint.
+func ComplaintTopic(id SessionID) string { return topicPrefix + id.String() + topicComplaint }
+
 const (
-	topicPrefix = "dkg/"
-	topicM1     = "/m1"
+	topicPrefix    = "dkg/"
+	topicM1        = "/m1"
+	topicComplaint = "/complaint"
 )
 
-// parseTopic is the inverse of M1Topic. Only the one spelling is accepted, so
-// that a session's first message cannot be broadcast under two topics.
-func parseTopic(topic string) (SessionID, bool) {
-	var id SessionID
+// ParseTopic is the inverse of M1Topic and ComplaintTopic. Only the one spelling
+// is accepted, so that nothing can be broadcast twice under two topics.
+func ParseTopic(topic string) (id SessionID, complaint, ok bool) {
 	inner, ok := strings.CutPrefix(topic, topicPrefix)
 	if !ok {
-		return id, false
+		return id, false, false
 	}
-	inner, ok = strings.CutSuffix(inner, topicM1)
-	if !ok || len(inner) != hex.EncodedLen(len(id)) {
-		return id, false
+	inner, kind, _ := strings.Cut(inner, "/")
+	complaint = "/"+kind == topicComplaint
+	if !complaint && "/"+kind != topicM1 {
+		return id, false, false
 	}
-	if _, err := hex.Decode(id[:], []byte(inner)); err != nil {
-		return id, false
-	}
-	return id, M1Topic(id) == topic
+	id, ok = parseID(inner)
+	return id, complaint, ok
 }
 
 // The kinds of point-to-point messages.
@@ -58,6 +66,8 @@ const (
 	kindAck      byte = 2
 	kindWant     byte = 3
 	kindRecovery byte = 4
+	kindExclude  byte = 5
+	kindRelay    byte = 6
 )
 
 // message is what members send each other point to point:
@@ -66,6 +76,11 @@ const (
 //	ACK       kind 2 | session id (32) | SHA-256 of the recovery data | signature (64)
 //	WANT      kind 3 | session id (32) | what (1)
 //	RECOVERY  kind 4 | session id (32) | u32 length | recovery data
+//	EXCLUDE   kind 5 | session id (32) | culprit (1) | count (1) | count * (voter (1) | reason (1) | signature (64))
+//	RELAY     kind 6 | session id (32) | count (1) | count * (participant (1) | signature (64))
+//
+// EXCLUDE, and WANT of exclusions, name the first session of the ceremony;
+// culprit and voter are members, ascending voters. RELAY ascends too.
 type message struct {
 	kind    byte
 	session SessionID
@@ -73,12 +88,28 @@ type message struct {
 	sig     [64]byte // CERTSIG, ACK
 	want    want     // WANT
 	data    []byte   // RECOVERY
+	culprit byte     // EXCLUDE
+	votes   []ballot // EXCLUDE
+	certs   []relayed
+}
+
+// ballot is a vote and whose it is.
+type ballot struct {
+	voter byte
+	vote
+}
+
+// relayed is another participant's certificate signature.
+type relayed struct {
+	participant byte
+	sig         [sigSize]byte
 }
 
 // want says what a WANT asks for.
 type want byte
 
 const (
-	wantCertificate want = 1 // recovery data, or else the receiver's CERTSIG
+	wantCertificate want = 1 // recovery data, or else the CERTSIGs the receiver has
 	wantAck         want = 2 // the receiver's ACK
+	wantExclusions  want = 3 // the certificates of exclusion the receiver has
 )

@@ -2,6 +2,7 @@ package dkg
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"math/big"
@@ -24,10 +25,11 @@ type network struct {
 	rng   *rand.Rand
 	now   protocols.Time
 
-	tamperM1   func(from int, payload []byte) []byte  // what a faulty member broadcasts instead
-	tamperSend func(from, to int, body []byte) []byte // nil: lost
-	crash      func(to int, before bool) bool         // crash here? before or after the commit
-	onCommit   func(i int, record protocols.Record)   // sees every record
+	tamperM1   func(from int, payload []byte) []byte               // what a faulty member broadcasts instead
+	tamper     func(from int, topic string, payload []byte) []byte // likewise; nil: nothing
+	tamperSend func(from, to int, body []byte) []byte              // nil: lost
+	crash      func(to int, before bool) bool                      // crash here? before or after the commit
+	onCommit   func(i int, record protocols.Record)                // sees every record
 }
 
 type node struct {
@@ -40,7 +42,8 @@ type node struct {
 	events  []Event
 	faults  []protocols.Fault
 	m1      map[string][][]byte // every first message it ever asked to broadcast
-	signed  int                 // CERTSIGs sent
+	signed  map[SessionID]bool  // sessions for which it sent a CERTSIG
+	accused map[SessionID]bool  // sessions in which it broadcast a complaint
 	batches int
 }
 
@@ -79,7 +82,9 @@ func configs(t testing.TB, n int) []Config {
 	}
 	cfgs := make([]Config, n)
 	for i := range cfgs {
-		cfgs[i] = Config{Self: nodeID(i), Members: members, HostSecret: func() [32]byte { return hostSecret(i) }}
+		cfgs[i] = Config{Self: nodeID(i), Members: members, HostSecret: func() [32]byte { return hostSecret(i) },
+			Silence: 1 << 40, // tests of silence set their own
+		}
 	}
 	return cfgs
 }
@@ -87,7 +92,8 @@ func configs(t testing.TB, n int) []Config {
 func newNetwork(t testing.TB, n int, seed uint64) *network {
 	w := &network{t: t, sent: make(map[string][]byte), rng: rand.New(rand.NewPCG(seed, 1))}
 	for i, cfg := range configs(t, n) {
-		nd := &node{cfg: cfg, disk: make(map[string][]byte), m1: make(map[string][][]byte)}
+		nd := &node{cfg: cfg, disk: make(map[string][]byte), m1: make(map[string][][]byte),
+			signed: make(map[SessionID]bool), accused: make(map[SessionID]bool)}
 		nd.seed = sha256.Sum256(fmt.Appendf(nil, "randomness %d %d", seed, i))
 		w.nodes = append(w.nodes, nd)
 		nd.reseed()
@@ -138,7 +144,7 @@ func (w *network) apply(i int, e effects) {
 		to := nd.m.index[env.To]
 		body := env.Body
 		if body[0] == kindCertSig {
-			nd.signed++
+			nd.signed[SessionID(body[1:33])] = true
 		}
 		if w.tamperSend != nil {
 			body = w.tamperSend(i, to, body)
@@ -161,6 +167,9 @@ func (w *network) apply(i int, e effects) {
 
 func (w *network) broadcast(i int, b Broadcast) {
 	w.nodes[i].m1[b.Topic] = append(w.nodes[i].m1[b.Topic], b.Payload)
+	if id, complaint, _ := ParseTopic(b.Topic); complaint {
+		w.nodes[i].accused[id] = true
+	}
 	key := fmt.Sprint(i, b.Topic)
 	if _, again := w.sent[key]; again {
 		return // reliable broadcast delivers one message per sender and topic
@@ -168,6 +177,11 @@ func (w *network) broadcast(i int, b Broadcast) {
 	payload := b.Payload
 	if w.tamperM1 != nil {
 		payload = w.tamperM1(i, payload)
+	}
+	if w.tamper != nil {
+		if payload = w.tamper(i, b.Topic, payload); payload == nil {
+			return
+		}
 	}
 	w.sent[key] = payload
 	for to := range w.nodes {
@@ -289,7 +303,7 @@ func (w *network) sessionID(c Ceremony) SessionID {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return SessionID(params.SessionID(c.ID, c.Attempt))
+	return SessionID(params.SessionID(c.ID, 0))
 }
 
 // view returns what node i shows of the session of c.
@@ -304,17 +318,23 @@ func (w *network) view(i int, c Ceremony) SessionView {
 	return SessionView{}
 }
 
-// key returns the last KeyActive of node i for c.
+// key returns the last KeyActive of node i for c, of the earliest attempt: that
+// is the one all prefer, should two attempts have made a key.
 func (w *network) key(i int, c Ceremony) KeyActive {
-	id := w.sessionID(c)
-	keys := all[KeyActive](w.nodes[i])
-	for _, k := range slices.Backward(keys) {
-		if k.SessionID == id {
-			return k
-		}
+	if k, ok := w.preferred(i, c); ok {
+		return k
 	}
 	w.t.Fatalf("node %d has no key of %q; it is %+v", i, c.Label, w.view(i, c))
 	return KeyActive{}
+}
+
+func (w *network) preferred(i int, c Ceremony) (found KeyActive, ok bool) {
+	for _, k := range all[KeyActive](w.nodes[i]) {
+		if k.CeremonyID == c.ID && (!ok || cmp.Or(cmp.Compare(k.Attempt, found.Attempt), bytes.Compare(k.SessionID[:], found.SessionID[:])) <= 0) {
+			found, ok = k, true
+		}
+	}
+	return found, ok
 }
 
 // requireKey checks that all nodes agree on the key of c, and that it is one:
@@ -322,21 +342,36 @@ func (w *network) key(i int, c Ceremony) KeyActive {
 // shares of the secret key of ThreshPK.
 func (w *network) requireKey(c Ceremony) {
 	w.t.Helper()
-	first := w.key(0, c)
-	var shares [][]byte
-	for i := range w.nodes {
-		k := w.key(i, c)
-		if k.ThreshPK != first.ThreshPK || !slices.Equal(k.PubShares, first.PubShares) || k.T != c.T || k.Label != c.Label {
-			w.t.Fatalf("nodes 0 and %d disagree on the key", i)
+	all := make([]int, len(w.nodes))
+	for i := range all {
+		all[i] = i
+	}
+	w.requireKeyOf(c, all)
+}
+
+// requireKeyOf checks that the given nodes, all participants, agree on the key of
+// c. Those of the participants that are not given may have none.
+func (w *network) requireKeyOf(c Ceremony, nodes []int) {
+	w.t.Helper()
+	first := w.key(nodes[0], c)
+	shares := make([][]byte, len(first.Participants))
+	for _, node := range nodes {
+		k := w.key(node, c)
+		i := slices.Index(first.Participants, nodeID(node))
+		if i < 0 {
+			w.t.Fatalf("node %d has a share but is no participant of %v", node, first.Participants)
+		}
+		if k.ThreshPK != first.ThreshPK || !slices.Equal(k.PubShares, first.PubShares) || !slices.Equal(k.Participants, first.Participants) || k.T != c.T || k.Label != c.Label {
+			w.t.Fatalf("nodes %d and %d disagree on the key", nodes[0], node)
 		}
 		share := k.SecShare.Bytes()
 		public, err := chilldkg.HostPubkeyGen(share)
 		if err != nil || public != k.PubShares[i] {
-			w.t.Fatalf("share of node %d does not fit its public share", i)
+			w.t.Fatalf("share of node %d does not fit its public share", node)
 		}
-		shares = append(shares, share)
+		shares[i] = share
 	}
-	secret := interpolate(shares, len(shares)-c.T)
+	secret := interpolate(shares, c.T)
 	public, err := chilldkg.HostPubkeyGen(secret)
 	if err != nil || public != first.ThreshPK {
 		w.t.Fatal("shares do not interpolate to the threshold key")
@@ -345,12 +380,19 @@ func (w *network) requireKey(c Ceremony) {
 
 var groupOrder, _ = new(big.Int).SetString("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16)
 
-// interpolate computes f(0) from the shares f(i+1) of members from..n-1.
-func interpolate(shares [][]byte, from int) []byte {
+// interpolate computes f(0) from the shares f(i+1), of which it takes the last t
+// that are there.
+func interpolate(shares [][]byte, t int) []byte {
+	var ids []int
+	for i := len(shares) - 1; i >= 0 && len(ids) < t; i-- {
+		if shares[i] != nil {
+			ids = append(ids, i)
+		}
+	}
 	sum := new(big.Int)
-	for i := from; i < len(shares); i++ {
+	for _, i := range ids {
 		num, den := big.NewInt(1), big.NewInt(1)
-		for k := from; k < len(shares); k++ {
+		for _, k := range ids {
 			if k != i {
 				num.Mul(num, big.NewInt(int64(k+1)))
 				den.Mul(den, big.NewInt(int64(k-i)))

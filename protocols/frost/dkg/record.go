@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -16,12 +17,18 @@ import (
 //	s/<id>/ceremony   what was started, and in which order
 //	s/<id>/own        own first message, before it is broadcast
 //	s/<id>/m1/<iii>   a delivered first message
+//	s/<id>/complaint/<iii> a delivered complaint
 //	s/<id>/choice     sign or complain, before either is sent
 //	s/<id>/cert/<iii> a certificate signature, unchecked until all are here
 //	s/<id>/recovery   recovery data, before it is acknowledged
 //	s/<id>/ack/<iii>  an acknowledgement, checked
 //	s/<id>/failure    why the session failed
 //	e/<iii>/<id>      a first message delivered before its session was started
+//	e/<iii>/<id>/c    a complaint, likewise
+//	v/<id>/<ccc>/<iii> member i's vote to exclude member c from a ceremony
+//
+// Members are numbered among the participants of the session below s/, among all
+// elsewhere. v/ names the ceremony by its first session.
 //
 // Every value starts with a version byte. None holds a secret: the first
 // message is public, and its author decrypts the shares with the host key alone.
@@ -36,6 +43,9 @@ const (
 	partM1       = "m1/"
 	partCert     = "cert/"
 	partAck      = "ack/"
+
+	partComplaint  = "complaint/"
+	earlyComplaint = "/c"
 )
 
 // ErrRecords reports records that this package did not write.
@@ -45,7 +55,17 @@ func sessionKey(id SessionID, part string) string { return "s/" + id.String() + 
 
 func memberPart(prefix string, i int) string { return fmt.Sprintf("%s%03d", prefix, i) }
 
-func earlyKey(i int, id SessionID) string { return fmt.Sprintf("e/%03d/%s", i, id) }
+func earlyKey(i int, id SessionID, complaint bool) string {
+	key := fmt.Sprintf("e/%03d/%s", i, id)
+	if complaint {
+		key += earlyComplaint
+	}
+	return key
+}
+
+func voteKey(root SessionID, culprit, voter int) string {
+	return fmt.Sprintf("v/%s/%03d/%03d", root, culprit, voter)
+}
 
 // put is a record with the version byte in front.
 func put(key string, parts ...[]byte) protocols.Record {
@@ -88,33 +108,69 @@ func parseMemberPart(part string, n int) (prefix string, i int, ok bool) {
 	return part[:at], i, ok
 }
 
-func encodeCeremony(c Ceremony, order uint64) []byte {
+// encodeCeremony is the record of an attempt at c without the members out.
+func encodeCeremony(c Ceremony, order uint64, out []int) []byte {
 	var b cryptobyte.Builder
 	b.AddBytes(c.ID[:])
-	b.AddUint32(c.Attempt)
 	b.AddUint8(uint8(c.T))
+	b.AddUint8(uint8(c.MinMembers))
+	b.AddUint8(uint8(c.MinSpare))
+	if c.NoExclusion {
+		b.AddUint8(1)
+	} else {
+		b.AddUint8(0)
+	}
 	b.AddUint64(order)
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Label)) })
+	for _, member := range out {
+		b.AddUint8(uint8(member))
+	}
 	return b.BytesOrPanic() // the label is at most MaxLabel
 }
 
-func decodeCeremony(v []byte) (c Ceremony, order uint64, ok bool) {
+func decodeCeremony(v []byte, n int) (c Ceremony, order uint64, out []int, ok bool) {
 	s := cryptobyte.String(v)
-	var t uint8
+	var t, least, spare, manual uint8
 	var label cryptobyte.String
-	ok = s.CopyBytes(c.ID[:]) && s.ReadUint32(&c.Attempt) && s.ReadUint8(&t) && s.ReadUint64(&order) &&
-		s.ReadUint8LengthPrefixed(&label) && s.Empty()
-	c.T, c.Label = int(t), string(label)
-	return c, order, ok
+	ok = s.CopyBytes(c.ID[:]) && s.ReadUint8(&t) && s.ReadUint8(&least) && s.ReadUint8(&spare) && s.ReadUint8(&manual) &&
+		manual <= 1 && s.ReadUint64(&order) && s.ReadUint8LengthPrefixed(&label)
+	c.T, c.MinMembers, c.MinSpare, c.NoExclusion, c.Label = int(t), int(least), int(spare), manual == 1, string(label)
+	if !ok {
+		return c, order, nil, false
+	}
+	out, ok = decodeIndices(s, n)
+	return c, order, out, ok
+}
+
+// decodeIndices reads ascending indices below n, of one byte each.
+func decodeIndices(v []byte, n int) (indices []int, ok bool) {
+	for k, i := range v {
+		if int(i) >= n || k > 0 && v[k-1] >= i {
+			return nil, false
+		}
+		indices = append(indices, int(i))
+	}
+	return indices, true
+}
+
+func (v *vote) encode() []byte { return append([]byte{byte(v.reason)}, v.sig[:]...) }
+
+func decodeVote(v []byte) (*vote, bool) {
+	if len(v) != 1+sigSize || !VoteReason(v[0]).valid() {
+		return nil, false
+	}
+	return &vote{reason: VoteReason(v[0]), sig: [sigSize]byte(v[1:])}, true
 }
 
 // choice is the one thing a member does with a checked session: sign for it or
-// hold a complaint against it. It is durable before either leaves this member
-// and never changes, so a session with an honest complaint can never complete.
+// complain about it. It is durable before either leaves this member and never
+// changes, so a session with an honest complaint can never complete. A complaint
+// is kept as broadcast, since its proofs would be others the next time.
 type choice struct {
-	sign    bool
-	eqInput []byte // what was signed; nil for a complaint
-	sig     [sigSize]byte
+	sign      bool
+	eqInput   []byte // what was signed
+	sig       [sigSize]byte
+	complaint []byte
 }
 
 const (
@@ -124,15 +180,15 @@ const (
 
 func (c *choice) encode() []byte {
 	if !c.sign {
-		return []byte{choiceComplain}
+		return append([]byte{choiceComplain}, c.complaint...)
 	}
 	return append(append([]byte{choiceSign}, c.sig[:]...), c.eqInput...)
 }
 
 func decodeChoice(v []byte) (*choice, bool) {
 	switch {
-	case len(v) == 1 && v[0] == choiceComplain:
-		return new(choice), true
+	case len(v) > 1 && v[0] == choiceComplain:
+		return &choice{complaint: v[1:]}, true
 	case len(v) > 1+sigSize && v[0] == choiceSign:
 		return &choice{sign: true, sig: [sigSize]byte(v[1:]), eqInput: v[1+sigSize:]}, true
 	}
@@ -143,6 +199,13 @@ func decodeChoice(v []byte) (*choice, bool) {
 type failure struct {
 	reason   Reason
 	culprits []int
+}
+
+// add adds culprits, in order.
+func (f *failure) add(culprits []int) {
+	f.culprits = append(slices.Clone(f.culprits), culprits...)
+	slices.Sort(f.culprits)
+	f.culprits = slices.Compact(f.culprits)
 }
 
 func (f *failure) encode() []byte {
@@ -157,12 +220,6 @@ func decodeFailure(v []byte, n int) (*failure, bool) {
 	if len(v) == 0 || len(v) > 1+n {
 		return nil, false
 	}
-	f := &failure{reason: Reason(v[0])}
-	for k, c := range v[1:] {
-		if int(c) >= n || k > 0 && v[k] >= c {
-			return nil, false
-		}
-		f.culprits = append(f.culprits, int(c))
-	}
-	return f, true
+	culprits, ok := decodeIndices(v[1:], n)
+	return &failure{reason: Reason(v[0]), culprits: culprits}, ok
 }

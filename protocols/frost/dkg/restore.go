@@ -35,6 +35,9 @@ func Restore(cfg Config, records []protocols.Record) (*Machine, protocols.Effect
 	for i := range m.early {
 		slices.SortFunc(m.early[i], func(a, b early) int { return cmp.Compare(a.order, b.order) })
 	}
+	for _, r := range m.runs {
+		slices.SortFunc(r.sessions, func(a, b *session) int { return cmp.Compare(a.order, b.order) })
+	}
 	for _, s := range m.sorted() {
 		if err := m.consistent(s); err != nil {
 			return nil, effects{}, err
@@ -56,16 +59,20 @@ func rank(key string) string {
 func (m *Machine) load(key string, v []byte) bool {
 	n := len(m.cfg.Members)
 	if rest, ok := strings.CutPrefix(key, "e/"); ok {
-		member, hexID, _ := strings.Cut(rest, "/")
+		member, name, _ := strings.Cut(rest, "/")
+		hexID, complaint := strings.CutSuffix(name, earlyComplaint)
 		i, ok1 := parseIndex(member, n)
 		id, ok2 := parseID(hexID)
 		order, payload, ok3 := decodeEarly(v)
 		if !ok1 || !ok2 || !ok3 || len(m.early[i]) == maxEarly {
 			return false
 		}
-		m.early[i] = append(m.early[i], early{session: id, order: order, payload: payload})
+		m.early[i] = append(m.early[i], early{session: id, complaint: complaint, order: order, payload: payload})
 		m.order = max(m.order, order)
 		return true
+	}
+	if rest, ok := strings.CutPrefix(key, "v/"); ok {
+		return m.loadVote(rest, v)
 	}
 	rest, ok := strings.CutPrefix(key, "s/")
 	hexID, part, ok2 := strings.Cut(rest, "/")
@@ -81,18 +88,42 @@ func (m *Machine) load(key string, v []byte) bool {
 }
 
 func (m *Machine) loadCeremony(id SessionID, v []byte) bool {
-	c, order, ok := decodeCeremony(v)
+	c, order, out, ok := decodeCeremony(v, m.n())
 	if !ok || m.sessions[id] != nil {
 		return false
 	}
 	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
-	if err != nil || SessionID(params.SessionID(c.ID, c.Attempt)) != id {
+	if err != nil {
 		return false
 	}
-	s := newSession(id, c, params)
+	r := m.newRun(c, params)
+	if known := m.runs[r.root]; known != nil {
+		r = known
+	}
+	s, err := m.newSession(r, out)
+	if err != nil || s.id != id || c != r.ceremony || slices.Contains(out, m.self) {
+		return false
+	}
 	s.order = order
 	m.order = max(m.order, order)
-	m.sessions[id] = s
+	m.runs[r.root] = r
+	m.add(s)
+	return true
+}
+
+// loadVote takes the record of a vote. Its signature was verified when it came.
+func (m *Machine) loadVote(key string, v []byte) bool {
+	hexID, members, _ := strings.Cut(key, "/")
+	id, ok1 := parseID(hexID)
+	c, i, _ := strings.Cut(members, "/")
+	culprit, ok2 := parseIndex(c, m.n())
+	voter, ok3 := parseIndex(i, m.n())
+	decoded, ok4 := decodeVote(v)
+	r := m.runs[id]
+	if !ok1 || !ok2 || !ok3 || !ok4 || r == nil || culprit == voter {
+		return false
+	}
+	r.votes[culprit][voter] = decoded
 	return true
 }
 
@@ -120,6 +151,9 @@ func (s *session) load(part string, v []byte) (ok bool) {
 	case prefix == partM1:
 		s.m1[i] = v
 		return len(v) == 0 || len(v) == s.params.DealingSize()
+	case prefix == partComplaint:
+		s.complaints[i] = v
+		return len(v) <= maxComplaint(n)
 	case prefix == partCert:
 		s.certs[i] = v
 		return len(v) == sigSize
@@ -133,10 +167,10 @@ func (s *session) load(part string, v []byte) (ok bool) {
 // consistent checks what the machine's writes guarantee across records.
 func (m *Machine) consistent(s *session) error {
 	stored := s.recovery != nil
-	if stored != (s.acks[m.self] != nil) || stored && s.failure != nil ||
+	if stored != (s.acks[s.self] != nil) || stored && s.choice != nil || stored && s.failure != nil ||
 		!stored && count(s.acks) > 0 ||
 		s.signed() && len(s.choice.eqInput) != recoverySize(s.ceremony.T, s.n())-sigSize*s.n() ||
-		s.signed() && s.failure == nil && s.certs[m.self] == nil {
+		s.signed() && s.failure == nil && s.certs[s.self] == nil {
 		return fmt.Errorf("%w: session %s contradicts itself", ErrRecords, s.id)
 	}
 	return nil
@@ -152,10 +186,20 @@ func (m *Machine) resume(s *session, e *effects) {
 	case s.failure != nil:
 		e.Out = append(e.Out, m.failed(s, s.failure))
 	case s.recovery != nil:
-		m.startFinish(0, s, s.recovery, m.self, e)
+		m.startFinish(0, s, s.recovery, s.self, e)
+	case s.choice != nil && !s.choice.sign:
+		e.Out = append(e.Out, m.broadcastComplaint(s))
 	case s.phase() == PhaseSharing && s.own != nil:
 		e.Out = append(e.Out, m.broadcast(s))
 	}
+	if s == s.run.current() && s.run.live() {
+		for to := range m.cfg.Members {
+			if to != m.self {
+				m.resendVotes(s.run, to, e)
+			}
+		}
+	}
+	m.judge(s, e)
 	m.advance(0, s, e)
 	m.progress(0, s, e)
 }
@@ -168,6 +212,6 @@ func encodeOrder(order uint64) []byte {
 
 func decodeEarly(v []byte) (order uint64, payload []byte, ok bool) {
 	s := cryptobyte.String(v)
-	ok = s.ReadUint64(&order) && len(s) <= maxM1
+	ok = s.ReadUint64(&order) && len(s) <= maxEarlySize
 	return order, append([]byte{}, s...), ok
 }

@@ -186,7 +186,12 @@ func TestRestoreEqualsLive(t *testing.T) {
 func durable(m *Machine) map[string]any {
 	state := make(map[string]any)
 	for id, s := range m.sessions {
-		state[id.String()] = []any{s.ceremony, s.order, s.own, s.m1, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase()}
+		state[id.String()] = []any{
+			s.ceremony, s.order, s.out, s.members, s.own, s.m1, s.complaints, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase(),
+		}
+	}
+	for root, r := range m.runs {
+		state["run "+root.String()] = []any{r.ceremony, r.votes, len(r.sessions), r.live(), m.out(r)}
 	}
 	for i, held := range m.early {
 		for k, h := range held {
@@ -262,7 +267,7 @@ func TestRestoreRejects(t *testing.T) {
 		"no recovery data":    func(d map[string][]byte) { delete(d, sessionKey(id, partRecovery)) },
 		"no own ack":          func(d map[string][]byte) { delete(d, sessionKey(id, memberPart(partAck, 0))) },
 		"member out of range": func(d map[string][]byte) { d[sessionKey(id, memberPart(partAck, 3))] = make([]byte, 65) },
-		"early of nobody":     func(d map[string][]byte) { d[earlyKey(3, id)] = make([]byte, 20) },
+		"early of nobody":     func(d map[string][]byte) { d[earlyKey(3, id, false)] = make([]byte, 20) },
 		"bad choice":          func(d map[string][]byte) { d[sessionKey(id, partChoice)] = []byte{1, 's'} },
 		"bad failure":         func(d map[string][]byte) { d[sessionKey(id, partFailure)] = []byte{1, 1, 2, 1} },
 	} {

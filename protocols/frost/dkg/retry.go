@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 
+	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -60,28 +61,38 @@ func (m *Machine) wanted(s *session) (want, []int) {
 		if waiting := missing(s.acks); len(waiting) > 0 {
 			return wantAck, waiting
 		}
-	case s.recovery == nil && m.fits(s) && (s.signed() || s.acknowledged()):
+	case s.recovery == nil && m.fits(s) && (s.signed() && !s.run.generated() || s.acknowledged()):
 		// An acknowledgement means that a certificate exists, so that we have
 		// signed, even if our disk forgot. Anybody may hold it by now.
-		var others []int
-		for i := range m.cfg.Members {
-			if i != m.self {
-				others = append(others, i)
-			}
-		}
-		if len(others) > 0 {
-			return wantCertificate, others
-		}
+		return wantCertificate, s.others()
+	case s == s.run.current() && s.run.live():
+		return wantExclusions, s.others() // the others may have gone on without somebody
 	}
 	return 0, nil
 }
 
-// Tick asks again for what is overdue.
+// others lists the participants but this member.
+func (s *session) others() (others []int) {
+	for i := range s.members {
+		if i != s.self {
+			others = append(others, i)
+		}
+	}
+	return others
+}
+
+// Tick asks again for what is overdue, and votes against those who stay silent.
 func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 	var e effects
 	for _, s := range m.sorted() {
+		if s.patient() && s.accuse == 0 {
+			s.accuse = now + m.cfg.Silence // after a restart
+		} else if s.patient() && now >= s.accuse {
+			s.accuse = now + m.cfg.Silence
+			m.accuseSilent(now, s, &e)
+		}
 		what, who := m.wanted(s)
-		if what == 0 || now < s.retry.at {
+		if what == 0 || len(who) == 0 || now < s.retry.at {
 			continue
 		}
 		for k := range min(wantFanout, len(who)) {
@@ -91,7 +102,12 @@ func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 				ask = wantCertificate // it has acknowledged recovery data that we lack
 			}
 			s.retry.asked[i] = ask == wantCertificate
-			m.send(i, message{kind: kindWant, session: s.id, want: ask}, &e)
+			if ask != wantExclusions {
+				m.send(s.members[i], message{kind: kindWant, session: s.id, want: ask}, &e)
+			}
+			if s == s.run.current() && s.run.live() {
+				m.send(s.members[i], message{kind: kindWant, session: s.run.root, want: wantExclusions}, &e)
+			}
 		}
 		s.retry.next += wantFanout
 		s.retry.again(now)
@@ -104,8 +120,11 @@ func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 func (m *Machine) Deadline() protocols.Time {
 	at := protocols.Never
 	for _, s := range m.sessions {
-		if what, _ := m.wanted(s); what != 0 {
+		if what, who := m.wanted(s); what != 0 && len(who) > 0 {
 			at = min(at, s.retry.at)
+		}
+		if s.patient() {
+			at = min(at, s.accuse)
 		}
 	}
 	return at
@@ -120,9 +139,65 @@ func (m *Machine) stepWant(now protocols.Time, s *session, i int, what want) eff
 	}
 	s.retry.answerAt[i] = now + answerPause
 	if s.recovery != nil && what == wantCertificate {
-		m.send(i, message{kind: kindRecovery, session: s.id, data: s.recovery}, &e)
+		m.send(s.members[i], message{kind: kindRecovery, session: s.id, data: s.recovery}, &e)
 	}
 	m.resend(s, i, &e)
+	m.relay(now, s, i, &e)
+	return e
+}
+
+// relay sends participant i the certificate signatures that are here: a faulty
+// member that gives its own to some only must not make the others differ on who
+// is missing. Each is verified first, once, so that we never pass on a bad one.
+func (m *Machine) relay(now protocols.Time, s *session, i int, e *effects) {
+	if s.phase() != PhaseCertifying || s.working {
+		return // or all are here, and are being verified
+	}
+	msg := message{kind: kindRelay, session: s.id}
+	var wrong []int
+	for k, sig := range s.certs {
+		if sig == nil || k == i || k == s.self {
+			continue
+		}
+		if !s.proved[k] && chilldkg.VerifyCertSig(s.params, k, s.choice.eqInput, sig) != nil {
+			m.dropCertSig(s, k, e)
+			wrong = append(wrong, k)
+			continue
+		}
+		s.proved[k] = true
+		msg.certs = append(msg.certs, relayed{participant: byte(k), sig: [sigSize]byte(sig)})
+	}
+	if len(msg.certs) > 0 {
+		m.send(s.members[i], msg, e)
+	}
+	m.accuse(now, s, VoteSignature, wrong, e)
+}
+
+// stepRelay takes certificate signatures that were asked for from anybody who has
+// them.
+func (m *Machine) stepRelay(now protocols.Time, s *session, i int, certs []relayed) effects {
+	var e effects
+	if !s.retry.asked[i] || s.phase() != PhaseCertifying {
+		return e
+	}
+	s.retry.asked[i] = false
+	for _, c := range certs {
+		k := int(c.participant)
+		if k >= s.n() {
+			return fault(FaultMalformed, m.cfg.Members[s.members[i]].ID, "relays a signature of nobody")
+		}
+		if s.certs[k] != nil {
+			continue
+		}
+		if chilldkg.VerifyCertSig(s.params, k, s.choice.eqInput, c.sig[:]) != nil {
+			e.Faults = append(e.Faults, m.fault(FaultRelay, s.members[i], "relays a certificate signature that does not verify"))
+			break
+		}
+		s.certs[k], s.proved[k] = bytes.Clone(c.sig[:]), true
+		e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partCert, k)), s.certs[k]))
+	}
+	m.advance(now, s, &e)
+	m.progress(now, s, &e)
 	return e
 }
 
@@ -138,11 +213,11 @@ func (m *Machine) stepRecovery(now protocols.Time, s *session, i int, data []byt
 	switch {
 	case s.recovery != nil && s.pending[i] == nil, s.recovery == nil && !m.fits(s):
 	case len(data) != recoverySize(s.ceremony.T, s.n()):
-		return fault(FaultRecovery, m.cfg.Members[i].ID, "recovery data of a wrong size")
+		return fault(FaultRecovery, m.cfg.Members[s.members[i]].ID, "recovery data of a wrong size")
 	case s.recovery != nil:
 		m.stepWitness(s, i, data, &e)
 	case !m.matches(s, data):
-		return fault(FaultRecovery, m.cfg.Members[i].ID, "recovery data of another session")
+		return fault(FaultRecovery, m.cfg.Members[s.members[i]].ID, "recovery data of another session")
 	default:
 		m.startFinish(now, s, bytes.Clone(data), i, &e)
 	}
@@ -161,7 +236,7 @@ func (m *Machine) matches(s *session, data []byte) bool {
 		eqInput, _ := splitRecovery(data, n)
 		return bytes.Equal(eqInput, s.choice.eqInput)
 	}
-	return bytes.Equal(nonceOfRecovery(data, t, n, m.self), nonceOfM1(s.own, t))
+	return bytes.Equal(nonceOfRecovery(data, t, n, s.self), nonceOfM1(s.own, t))
 }
 
 // acknowledged says whether somebody claims to hold recovery data we lack.

@@ -9,39 +9,78 @@ import (
 	"frostfed/protocols"
 )
 
-// session is one attempt at one ceremony. Its phase is not stored: it follows
-// from what has been collected, so that live and restored state cannot differ.
+// session is one attempt at one ceremony, by some of the members: its
+// participants. All its lists are by participant, in the order of the members.
+// Its phase is not stored: it follows from what has been collected, so that live
+// and restored state cannot differ.
 type session struct {
 	id       SessionID
+	run      *run
 	ceremony Ceremony
 	order    uint64 // of starting; names which failed session is the oldest
+	out      []int  // members that were voted out before, ascending
+	members  []int  // participants: all the others, ascending
+	self     int    // this member as participant
 	params   *chilldkg.SessionParams
+	quorum   int // acknowledgements that make the key usable
 
-	own      []byte   // own first message, as broadcast
-	m1       [][]byte // delivered first messages; nil: missing, empty: of a wrong size
-	choice   *choice
-	certs    [][]byte // certificate signatures, unchecked; nil: missing
-	recovery []byte
-	digest   [32]byte // of recovery
-	acks     [][]byte // checked acknowledgements; nil: missing
-	failure  *failure
+	own        []byte   // own first message, as broadcast
+	m1         [][]byte // delivered first messages; nil: missing, empty: of a wrong size
+	complaints [][]byte // delivered complaints; nil: none, empty: malformed
+	choice     *choice
+	certs      [][]byte // certificate signatures, unchecked; nil: missing
+	recovery   []byte
+	digest     [32]byte // of recovery
+	acks       [][]byte // checked acknowledgements; nil: missing
+	failure    *failure
 
 	// What follows is volatile.
 	key     *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
 	working bool             // a job of this session is out
+	judging []bool           // complaints whose judgement was started
+	proved  []bool           // certificate signatures that were verified singly
+	cheated []bool           // participants that gave us a wrong one
 	pending []*ack           // acknowledgements of recovery data not here; unchecked
 	seen    Phase            // the phase when last looked at
 	since   protocols.Time
+	accuse  protocols.Time // when silence counts against the silent; 0: the clock has not begun
 	retry   retry
 }
 
-func newSession(id SessionID, c Ceremony, params *chilldkg.SessionParams) *session {
-	n := params.N()
-	return &session{
-		id: id, ceremony: c, params: params,
-		m1: make([][]byte, n), certs: make([][]byte, n), acks: make([][]byte, n), pending: make([]*ack, n),
-		retry: newRetry(n),
+// newSession returns the attempt at r without the members out. It returns an
+// error if too few are left for the threshold.
+func (m *Machine) newSession(r *run, out []int) (*session, error) {
+	s := &session{run: r, ceremony: r.ceremony, out: out}
+	var keys [][]byte
+	for i := range m.cfg.Members {
+		if slices.Contains(out, i) {
+			continue
+		}
+		if i == m.self {
+			s.self = len(s.members)
+		}
+		s.members = append(s.members, i)
+		keys = append(keys, m.hostKeys[i])
 	}
+	var err error
+	if s.params, err = chilldkg.NewSessionParams(keys, r.ceremony.T); err != nil {
+		return nil, err
+	}
+	s.id = SessionID(s.params.SessionID(r.ceremony.ID, s.attempt()))
+	s.quorum = min(s.n(), m.quorum())
+	n := s.n()
+	s.m1, s.complaints, s.certs, s.acks = make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	s.pending, s.retry = make([]*ack, n), newRetry(n)
+	s.judging, s.proved, s.cheated = make([]bool, n), make([]bool, n), make([]bool, n)
+	return s, nil
+}
+
+// attempt numbers the attempts at one ceremony: each has fewer participants.
+func (s *session) attempt() uint32 { return uint32(len(s.out)) }
+
+// participant returns the place of a member among the participants.
+func (s *session) participant(member int) (i int, ok bool) {
+	return slices.BinarySearch(s.members, member)
 }
 
 // setRecovery sets the recovery data and its digest.
@@ -54,17 +93,13 @@ func (s *session) signed() bool { return s.choice != nil && s.choice.sign }
 // open says whether the session still takes one of the MaxOpen places.
 func (s *session) open() bool { return s.failure == nil && s.recovery == nil }
 
-// quorum is the number of acknowledgements that make a key usable: n-f, the
-// most one can wait for when f members may be silent for ever.
-func (s *session) quorum() int { return s.n() - protocols.MaxFaulty(s.n()) }
-
 func (s *session) phase() Phase {
 	switch {
 	case s.failure != nil:
 		return PhaseFailed
 	case s.recovery != nil && count(s.acks) == s.n():
 		return PhaseComplete
-	case s.recovery != nil && count(s.acks) >= s.quorum():
+	case s.recovery != nil && count(s.acks) >= s.quorum:
 		return PhaseActive
 	case s.recovery != nil:
 		return PhaseAcknowledging
@@ -111,6 +146,9 @@ func (s *session) stored(parts ...string) (keys []string) {
 			have = s.failure != nil
 		case partM1:
 			slots(partM1, s.m1)
+			continue
+		case partComplaint:
+			slots(partComplaint, s.complaints)
 			continue
 		case partCert:
 			slots(partCert, s.certs)

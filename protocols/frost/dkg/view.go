@@ -20,6 +20,9 @@ type SessionView struct {
 	Signed     bool               // this member signed: the session can still become a key
 	Reason     Reason             // if failed
 	Culprits   []protocols.NodeID // if failed
+	Final      bool               // if failed: no further attempt follows by itself
+	Members    []protocols.NodeID // participants
+	Excluded   []protocols.NodeID // members voted out before
 }
 
 // KeyView is a key of which this member holds the recovery data.
@@ -30,7 +33,8 @@ type KeyView struct {
 	Label      string
 	T          int
 	ThreshPK   [33]byte
-	PubShares  [][33]byte
+	Members    []protocols.NodeID // participants: they have shares
+	PubShares  [][33]byte         // by participant
 	Acks       int
 	Usable     bool   // n-f members acknowledged
 	Recovery   []byte // public; with the host secret it restores the share
@@ -41,15 +45,17 @@ func (m *Machine) Sessions() []SessionView {
 	views := make([]SessionView, 0, len(m.sessions))
 	for _, s := range m.sorted() {
 		v := SessionView{
-			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
+			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
 			Label: s.ceremony.Label, T: s.ceremony.T,
+			Members: m.ids(s.members), Excluded: m.ids(s.out),
 			Phase: s.phase(), Since: s.since, Signed: s.signed() || s.recovery != nil,
 		}
 		if slots := s.collecting(); slots != nil {
-			v.Have, v.Need, v.Waiting = count(slots), s.n(), m.ids(missing(slots))
+			v.Have, v.Need, v.Waiting = count(slots), s.n(), m.participants(s, missing(slots))
 		}
 		if s.failure != nil {
-			v.Reason, v.Culprits = s.failure.reason, m.ids(s.failure.culprits)
+			v.Final = !s.run.live() && !s.run.generated()
+			v.Reason, v.Culprits = s.failure.reason, m.participants(s, s.failure.culprits)
 		}
 		views = append(views, v)
 	}
@@ -65,11 +71,12 @@ func (m *Machine) Keys() []KeyView {
 			continue
 		}
 		views = append(views, KeyView{
-			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.ceremony.Attempt,
+			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
 			Label: s.ceremony.Label, T: s.ceremony.T,
 			ThreshPK:  s.key.ThreshPK,
+			Members:   m.ids(s.members),
 			PubShares: append([][33]byte(nil), s.key.PubShares...),
-			Acks:      count(s.acks), Usable: count(s.acks) >= s.quorum(),
+			Acks:      count(s.acks), Usable: count(s.acks) >= s.quorum,
 			Recovery: bytes.Clone(s.recovery),
 		})
 	}

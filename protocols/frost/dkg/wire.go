@@ -18,6 +18,9 @@ const (
 	// maxM1 is the first message at t = n = MaxMembers. It bounds what is held
 	// for a member before the session, and with it t, is known.
 	maxM1 = pointSize*protocols.MaxMembers + sigSize + pointSize + 32*protocols.MaxMembers + sigSize
+	// maxEarlySize is the largest broadcast of any session, a first message or a
+	// complaint about everybody (105 bytes each).
+	maxEarlySize = max(maxM1, 105*(protocols.MaxMembers-1))
 	// maxRecovery is the recovery data at t = n = MaxMembers.
 	maxRecovery = 4 + pointSize*protocols.MaxMembers + 162*protocols.MaxMembers
 )
@@ -63,6 +66,20 @@ func (m message) encode() []byte {
 	case kindRecovery:
 		b.AddUint32(uint32(len(m.data)))
 		b.AddBytes(m.data)
+	case kindExclude:
+		b.AddUint8(m.culprit)
+		b.AddUint8(uint8(len(m.votes)))
+		for i := range m.votes {
+			b.AddUint8(m.votes[i].voter)
+			b.AddUint8(uint8(m.votes[i].reason))
+			b.AddBytes(m.votes[i].sig[:])
+		}
+	case kindRelay:
+		b.AddUint8(uint8(len(m.certs)))
+		for i := range m.certs {
+			b.AddUint8(m.certs[i].participant)
+			b.AddBytes(m.certs[i].sig[:])
+		}
 	}
 	return b.BytesOrPanic() // a Builder without a fixed size or children cannot fail
 }
@@ -84,11 +101,35 @@ func decode(b []byte) (message, error) {
 		ok = s.CopyBytes(m.digest[:]) && s.CopyBytes(m.sig[:])
 	case kindWant:
 		var w uint8
-		ok = s.ReadUint8(&w) && (want(w) == wantCertificate || want(w) == wantAck)
+		ok = s.ReadUint8(&w) && want(w) >= wantCertificate && want(w) <= wantExclusions
 		m.want = want(w)
 	case kindRecovery:
 		var n uint32
 		ok = s.ReadUint32(&n) && n <= maxRecovery && s.ReadBytes(&m.data, int(n))
+	case kindExclude:
+		var count uint8
+		if ok = s.ReadUint8(&m.culprit) && s.ReadUint8(&count) && count > 0 && len(s) == int(count)*(2+sigSize); ok {
+			m.votes = make([]ballot, count)
+		}
+		for i := range m.votes {
+			b := &m.votes[i]
+			var reason uint8
+			s.ReadUint8(&b.voter)
+			s.ReadUint8(&reason)
+			s.CopyBytes(b.sig[:]) // the length was checked
+			b.reason = VoteReason(reason)
+			ok = ok && b.reason.valid() && b.voter != m.culprit && (i == 0 || b.voter > m.votes[i-1].voter)
+		}
+	case kindRelay:
+		var count uint8
+		if ok = s.ReadUint8(&count) && count > 0 && len(s) == int(count)*(1+sigSize); ok {
+			m.certs = make([]relayed, count)
+		}
+		for i := range m.certs {
+			s.ReadUint8(&m.certs[i].participant)
+			s.CopyBytes(m.certs[i].sig[:])
+			ok = ok && (i == 0 || m.certs[i].participant > m.certs[i-1].participant)
+		}
 	}
 	if !ok || !s.Empty() {
 		return message{}, fmt.Errorf("%w: kind %d", errMalformed, m.kind)

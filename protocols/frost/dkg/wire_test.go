@@ -3,6 +3,7 @@ package dkg
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 
 func TestMessageRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := message{kind: rapid.SampledFrom([]byte{kindCertSig, kindAck, kindWant, kindRecovery}).Draw(t, "kind")}
+		m := message{kind: rapid.SampledFrom([]byte{kindCertSig, kindAck, kindWant, kindRecovery, kindExclude, kindRelay}).Draw(t, "kind")}
 		copy(m.session[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "session"))
 		switch m.kind {
 		case kindCertSig, kindAck:
@@ -22,12 +23,25 @@ func TestMessageRoundTrip(t *testing.T) {
 			}
 			copy(m.sig[:], rapid.SliceOfN(rapid.Byte(), 64, 64).Draw(t, "sig"))
 		case kindWant:
-			m.want = rapid.SampledFrom([]want{wantCertificate, wantAck}).Draw(t, "want")
+			m.want = rapid.SampledFrom([]want{wantCertificate, wantAck, wantExclusions}).Draw(t, "want")
 		case kindRecovery:
 			m.data = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "data")
+		case kindExclude, kindRelay:
+			if m.kind == kindExclude {
+				m.culprit = 1
+			}
+			for k := range rapid.IntRange(1, 100).Draw(t, "count") {
+				sig := [64]byte{byte(k)}
+				if m.kind == kindExclude {
+					m.votes = append(m.votes, ballot{byte(k + 2), vote{VoteReason(k%5 + 1), sig}})
+				} else {
+					m.certs = append(m.certs, relayed{byte(k), sig})
+				}
+			}
 		}
 		got, err := decode(m.encode())
-		if err != nil || got.kind != m.kind || got.session != m.session || got.sig != m.sig || got.digest != m.digest || got.want != m.want || !bytes.Equal(got.data, m.data) {
+		if err != nil || got.kind != m.kind || got.session != m.session || got.sig != m.sig || got.digest != m.digest || got.want != m.want || !bytes.Equal(got.data, m.data) ||
+			got.culprit != m.culprit || !slices.Equal(got.votes, m.votes) || !slices.Equal(got.certs, m.certs) {
 			t.Fatalf("%+v became %+v, %v", m, got, err)
 		}
 	})
@@ -37,15 +51,40 @@ func TestDecodeRejects(t *testing.T) {
 	ack := message{kind: kindAck}.encode()
 	want := message{kind: kindWant, want: wantAck}.encode()
 	recovery := message{kind: kindRecovery, data: []byte{1, 2, 3}}.encode()
+	exclude := func(voters ...byte) []byte {
+		m := message{kind: kindExclude, culprit: 9}
+		for _, v := range voters {
+			m.votes = append(m.votes, ballot{voter: v, vote: vote{reason: VoteSilent}})
+		}
+		return m.encode()
+	}
+	relay := func(participants ...byte) []byte {
+		m := message{kind: kindRelay}
+		for _, p := range participants {
+			m.certs = append(m.certs, relayed{participant: p})
+		}
+		return m.encode()
+	}
 	for name, b := range map[string][]byte{
 		"nothing":            nil,
 		"kind only":          {kindAck},
 		"kind 0":             append([]byte{0}, ack[1:]...),
-		"kind 5":             append([]byte{5}, ack[1:]...),
+		"kind 7":             append([]byte{7}, ack[1:]...),
 		"short":              ack[:len(ack)-1],
 		"trailing byte":      append(bytes.Clone(ack), 0),
 		"want 0":             append(bytes.Clone(want[:33]), 0),
-		"want 3":             append(bytes.Clone(want[:33]), 3),
+		"want 4":             append(bytes.Clone(want[:33]), 4),
+		"no votes":           append(bytes.Clone(exclude(1)[:34]), 0),
+		"vote cut":           exclude(1)[:99],
+		"one vote too many":  append(exclude(1), make([]byte, 66)...),
+		"votes descend":      exclude(2, 1),
+		"vote twice":         exclude(2, 2),
+		"votes for itself":   exclude(9),
+		"no reason":          append(append(bytes.Clone(exclude(1)[:36]), 0), exclude(1)[37:]...),
+		"reason 6":           append(append(bytes.Clone(exclude(1)[:36]), 6), exclude(1)[37:]...),
+		"relay of nothing":   append(bytes.Clone(relay(1)[:33]), 0),
+		"relay cut":          relay(1)[:98],
+		"relay descends":     relay(2, 1),
 		"length too long":    append(bytes.Clone(recovery[:33]), 0, 0, 0, 4, 1, 2, 3),
 		"length too short":   append(bytes.Clone(recovery[:33]), 0, 0, 0, 2, 1, 2, 3),
 		"length over limit":  append(append(bytes.Clone(recovery[:33]), 0, 0, 0x7f, 0xff), make([]byte, 0x7fff)...),
@@ -61,8 +100,11 @@ func TestDecodeRejects(t *testing.T) {
 func TestTopics(t *testing.T) {
 	id := SessionID{0xab, 31: 0xcd}
 	topic := M1Topic(id)
-	if got, ok := parseTopic(topic); !ok || got != id {
+	if got, complaint, ok := ParseTopic(topic); !ok || complaint || got != id {
 		t.Fatalf("%s: %v %v", topic, got, ok)
+	}
+	if got, complaint, ok := ParseTopic(ComplaintTopic(id)); !ok || !complaint || got != id {
+		t.Fatalf("%s: %v %v", ComplaintTopic(id), got, ok)
 	}
 	if len(topic) > 128 {
 		t.Fatalf("topic of %d bytes", len(topic))
@@ -70,9 +112,9 @@ func TestTopics(t *testing.T) {
 	for _, bad := range []string{
 		"", "dkg/", "dkg//m1", topic[1:], topic + "/", topic + "x", strings.ToUpper(topic),
 		"dkg/" + strings.ToUpper(id.String()) + "/m1", "dkg/" + id.String() + "/m2",
-		"dkg/" + id.String()[1:] + "/m1", "dkg/" + id.String() + "00/m1", "dkg/" + strings.Repeat("zz", 32) + "/m1",
+		"dkg/" + id.String()[1:] + "/m1", ComplaintTopic(id) + "/m1", "dkg/" + id.String(), "dkg/" + id.String() + "00/m1", "dkg/" + strings.Repeat("zz", 32) + "/m1",
 	} {
-		if _, ok := parseTopic(bad); ok {
+		if _, _, ok := ParseTopic(bad); ok {
 			t.Errorf("accepted %q", bad)
 		}
 	}
@@ -111,16 +153,19 @@ func TestLayout(t *testing.T) {
 func TestRecordCodecs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Ceremony{
-			Attempt: rapid.Uint32().Draw(t, "attempt"),
-			T:       rapid.IntRange(1, protocols.MaxMembers).Draw(t, "t"),
-			Label:   string(rapid.SliceOfN(rapid.Byte(), 0, MaxLabel).Draw(t, "label")),
+			T:           rapid.IntRange(1, protocols.MaxMembers).Draw(t, "t"),
+			Label:       string(rapid.SliceOfN(rapid.Byte(), 0, MaxLabel).Draw(t, "label")),
+			MinMembers:  rapid.IntRange(0, protocols.MaxMembers).Draw(t, "least"),
+			MinSpare:    rapid.IntRange(0, protocols.MaxMembers).Draw(t, "spare"),
+			NoExclusion: rapid.Bool().Draw(t, "manual"),
 		}
+		out := rapid.SampledFrom([][]int{nil, {0}, {1, 5, 127}}).Draw(t, "out")
 		copy(c.ID[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "id"))
 		order := rapid.Uint64().Draw(t, "order")
-		if got, o, ok := decodeCeremony(encodeCeremony(c, order)); !ok || got != c || o != order {
+		if got, o, gone, ok := decodeCeremony(encodeCeremony(c, order, out), 128); !ok || got != c || o != order || !slices.Equal(gone, out) {
 			t.Fatalf("%+v became %+v", c, got)
 		}
-		f := &failure{reason: ReasonBadShare, culprits: []int{0, 3, 127}}
+		f := &failure{reason: ReasonComplaint, culprits: []int{0, 3, 127}}
 		if got, ok := decodeFailure(f.encode(), 128); !ok || len(got.culprits) != 3 || got.reason != f.reason {
 			t.Fatalf("%+v became %+v", f, got)
 		}

@@ -75,14 +75,16 @@ func (c *Config) check() error {
 	return nil
 }
 
-// Key is a threshold key and this member's share of it. Index i of PubShares
-// belongs to Members[i].
+// Key is a threshold key and this member's share of it. Participants are the
+// members that have a share, in the order of Config.Members; nil means all. The
+// i-th participant is signer i of BIP 445, and PubShares[i] is its public share.
 type Key struct {
-	ID        [32]byte
-	T         int
-	ThreshPK  [33]byte
-	PubShares [][33]byte
-	SecShare  []byte // 32 bytes; AddKey copies it, the caller may wipe its own
+	ID           [32]byte
+	T            int
+	ThreshPK     [33]byte
+	Participants []protocols.NodeID
+	PubShares    [][33]byte
+	SecShare     []byte // 32 bytes; AddKey copies it, the caller may wipe its own
 }
 
 // String keeps the share out of logs.

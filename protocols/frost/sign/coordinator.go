@@ -44,6 +44,7 @@ const (
 	silent        // spoilt too many sessions without a fault; not asked again
 	gone          // its own validation refuses the request
 	bad           // provably misbehaved
+	outside       // has no share of the key
 )
 
 // coordinate begins this member's run.
@@ -54,6 +55,9 @@ func (m *Machine) coordinate(r *request) {
 		run.seats[i].since = uint64((i - m.self + m.n()) % m.n())
 		n, _ := p.notes.get(r.id)
 		run.seats[i].announced = n.ready || i == m.self
+		if !r.key.has(i) {
+			run.seats[i].state = outside
+		}
 	}
 	r.run = run
 	m.mark(r)
@@ -276,6 +280,9 @@ func (m *Machine) convict(fx *effects, r *request, i int, kind, detail string, p
 
 func (m *Machine) expel(r *request, i int) {
 	seat := &r.run.seats[i]
+	if seat.state == outside {
+		return
+	}
 	if seat.state == pending {
 		m.peers[i].outstanding--
 		seat.session.spoilt = true
@@ -308,7 +315,7 @@ func (m *Machine) overdrawn(fx *effects, r *request) bool {
 			f.Bad = append(f.Bad, m.cfg.Members[i])
 		}
 	}
-	if len(f.Refused)+len(f.Bad) <= m.n()-r.key.t {
+	if len(f.Refused)+len(f.Bad) <= len(r.key.signers)-r.key.t {
 		return false
 	}
 	r.run.failed = true

@@ -73,17 +73,29 @@ type key struct {
 	signer   *bip445.Signer
 	secshare []byte
 	pubshare []byte
+	signers  []int // members that have a share, ascending: place i is signer id i
 	sets     map[string]*bip445.SignerSet
 }
 
 // maxSets bounds the cache of signer sets: 64 sets of 128 signers are about 2 MiB.
 const maxSets = 64
 
-// set returns the set of the given signers, ascending.
-func (k *key) set(ids []int) (*bip445.SignerSet, error) {
-	name := make([]byte, len(ids))
-	for i, id := range ids {
-		name[i] = byte(id)
+// has says whether a member has a share of the key.
+func (k *key) has(member int) bool {
+	_, ok := slices.BinarySearch(k.signers, member)
+	return ok
+}
+
+// set returns the set of the given members, ascending. Signer ids ascend with
+// them, so places within the set are the same.
+func (k *key) set(members []int) (*bip445.SignerSet, error) {
+	ids, name := make([]int, len(members)), make([]byte, len(members))
+	for i, member := range members {
+		id, ok := slices.BinarySearch(k.signers, member)
+		if !ok {
+			return nil, errNoShare
+		}
+		ids[i], name[i] = id, byte(id)
 	}
 	if s := k.sets[string(name)]; s != nil {
 		return s, nil
@@ -174,8 +186,12 @@ func (m *Machine) AddKey(now protocols.Time, k Key) protocols.Effects[Event] {
 }
 
 func (m *Machine) newKey(k Key) (*key, error) {
-	if len(k.PubShares) != m.n() {
-		return nil, fmt.Errorf("add key: %d public shares for %d members", len(k.PubShares), m.n())
+	signers, self, err := m.participants(k.Participants)
+	if err != nil {
+		return nil, err
+	}
+	if len(k.PubShares) != len(signers) {
+		return nil, fmt.Errorf("add key: %d public shares for %d participants", len(k.PubShares), len(signers))
 	}
 	info := bip445.ThresholdInfo{T: k.T, ThreshPK: k.ThreshPK}
 	for i := range k.PubShares {
@@ -185,20 +201,45 @@ func (m *Machine) newKey(k Key) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("add key: %w", err)
 	}
-	signer, err := bip445.NewSigner(m.self, k.SecShare)
+	signer, err := bip445.NewSigner(self, k.SecShare)
 	if err != nil {
 		return nil, fmt.Errorf("add key: %w", err)
 	}
-	if signer.PubShare() != k.PubShares[m.self] {
+	if signer.PubShare() != k.PubShares[self] {
 		signer.Wipe()
 		return nil, errForeignShare
 	}
 	return &key{
 		id: k.ID, t: k.T, group: group, plain: group.TweakCtx(), signer: signer,
-		secshare: slices.Clone(k.SecShare), pubshare: slices.Clone(k.PubShares[m.self][:]),
+		secshare: slices.Clone(k.SecShare), pubshare: slices.Clone(k.PubShares[self][:]), signers: signers,
 		sets: make(map[string]*bip445.SignerSet),
 	}, nil
 }
+
+// participants returns the members of ids, ascending, and which of them is this
+// one.
+func (m *Machine) participants(ids []protocols.NodeID) (members []int, self int, err error) {
+	if ids == nil {
+		ids = m.cfg.Members
+	}
+	for _, id := range ids {
+		i, ok := m.index[id]
+		if !ok || len(members) > 0 && i <= members[len(members)-1] {
+			return nil, 0, errParticipants
+		}
+		members = append(members, i)
+	}
+	self, ok := slices.BinarySearch(members, m.self)
+	if !ok {
+		return nil, 0, errNoShare
+	}
+	return members, self, nil
+}
+
+var (
+	errParticipants = errors.New("add key: participants are no members, or not in the order of members")
+	errNoShare      = errors.New("member has no share of the key")
+)
 
 var errForeignShare = errors.New("add key: secret share does not fit this member's public share")
 

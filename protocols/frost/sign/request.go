@@ -62,7 +62,7 @@ func (m *Machine) Approve(now protocols.Time, id [32]byte, keyID [32]byte, items
 		}
 		r := &request{
 			id: id, key: k, items: cloneItems(items), contexts: contexts, digest: digest, since: m.now,
-			ranks:   coordinators(id, m.cfg.Members),
+			ranks:   slices.DeleteFunc(coordinators(id, m.cfg.Members), func(i int) bool { return !k.has(i) }),
 			answers: make(map[int]*answer), checking: make(map[int]bool),
 		}
 		m.requests[id] = r

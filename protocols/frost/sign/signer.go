@@ -96,7 +96,7 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 	// 3. T is a signer set of this key with this member in it, the lot is within
 	// the request. That T ascends is decoding's rule.
 	k := len(msg.slots)
-	if len(msg.signers) != r.key.t || msg.signers[len(msg.signers)-1] >= m.n() ||
+	if len(msg.signers) != r.key.t || slices.ContainsFunc(msg.signers, func(i int) bool { return !r.key.has(i) }) ||
 		!slices.Contains(msg.signers, m.self) || int(msg.first)+k > len(r.items) {
 		refuse(noInvalid, FaultBadSession, "signer set or lot")
 		return

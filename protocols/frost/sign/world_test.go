@@ -63,6 +63,11 @@ type event struct {
 }
 
 func newWorld(tb testing.TB, seed uint64, t, n int, config func(*Config)) *world {
+	return newPartWorld(tb, seed, t, n, config, nil)
+}
+
+// newPartWorld is a world in which the given members only have shares; nil: all.
+func newPartWorld(tb testing.TB, seed uint64, t, n int, config func(*Config), participants []int) *world {
 	var s [32]byte
 	binary.BigEndian.PutUint64(s[:], seed)
 	w := &world{
@@ -71,7 +76,15 @@ func newWorld(tb testing.TB, seed uint64, t, n int, config func(*Config)) *world
 		signs: make(map[string]signMsg), spent: make(map[string]string),
 	}
 	w.delay = func(int, int) protocols.Time { return protocols.Time(1 + w.rng.Uint64()%50) }
-	w.keys = deal(w.rng, t, n)
+	if w.keys = deal(w.rng, t, n); participants != nil {
+		w.keys = make([]Key, n)
+		for i, k := range deal(w.rng, t, len(participants)) {
+			for _, p := range participants {
+				k.Participants = append(k.Participants, name(p))
+			}
+			w.keys[participants[i]] = k
+		}
+	}
 	for i := range n {
 		w.nodes = append(w.nodes, &node{
 			id: i, disk: make(map[string][]byte),
@@ -111,7 +124,9 @@ func (w *world) boot(i int) {
 	}
 	nd.m = m
 	w.apply(i, fx)
-	w.apply(i, m.AddKey(w.now, w.keys[i]))
+	if w.keys[i].SecShare != nil {
+		w.apply(i, m.AddKey(w.now, w.keys[i]))
+	}
 }
 
 // restart is a crash and a start: what was on its way to the member is lost, and
@@ -366,8 +381,14 @@ func (w *world) blamed(kind string) []int {
 	return slices.Compact(out)
 }
 
+// threshPK is the key of whoever has a share.
+func (w *world) threshPK() []byte {
+	i := slices.IndexFunc(w.keys, func(k Key) bool { return k.SecShare != nil })
+	return w.keys[i].ThreshPK[:]
+}
+
 func (w *world) valid(it Item, sig [64]byte) bool {
-	pub, err := btcec.ParsePubKey(w.keys[0].ThreshPK[:])
+	pub, err := btcec.ParsePubKey(w.threshPK())
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -381,7 +402,7 @@ func (w *world) valid(it Item, sig [64]byte) bool {
 // items makes k items, every second one under the BIP 86 output key.
 func (w *world) items(k int) []Item {
 	out := make([]Item, k)
-	tweak := chainhash.TaggedHash(chainhash.TagTapTweak, w.keys[0].ThreshPK[1:])
+	tweak := chainhash.TaggedHash(chainhash.TagTapTweak, w.threshPK()[1:])
 	for i := range out {
 		w.rng.Read(out[i].Message[:])
 		if i%2 == 1 {
