@@ -38,6 +38,10 @@ type Config struct {
 	// Silence is how long key generation waits for a member before this one votes
 	// to go on without it. 0 means dkg.DefaultSilence.
 	Silence protocols.Time
+	// MinSpare is how many members more than the threshold must share a key that
+	// this member proposes. Exclusion stops there: with 0 the federation may end
+	// up with a key for which nobody may be lost.
+	MinSpare int
 	// NoExclusion has the keys this member proposes wait for people instead.
 	NoExclusion bool
 	// Version is what HELLO tells the other members.

@@ -204,7 +204,8 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 	if !c.mayPropose(c.cfg.Self) {
 		return [32]byte{}, out, ErrTooManyKeys
 	}
-	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold, MinMembers: c.minMembers(), NoExclusion: c.cfg.NoExclusion}
+	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold, MinMembers: c.minMembers(), MinSpare: min(c.cfg.MinSpare, c.cfg.Charter.N()-c.cfg.Charter.Threshold),
+		NoExclusion: c.cfg.NoExclusion}
 	if tip, ok := c.ledger.tip(); ok {
 		p.Birth = tip.Height
 	}

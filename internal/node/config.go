@@ -16,6 +16,7 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/policy"
+	"frostfed/protocols"
 	"frostfed/protocols/membership"
 )
 
@@ -29,7 +30,16 @@ type Config struct {
 	Metrics  string        `toml:"metrics" comment:"Loopback address for /metrics, /livez and /readyz, e.g. 127.0.0.1:9471. Empty: off."`
 	LogLevel string        `toml:"log_level" comment:"debug, info, warn or error."`
 	Chain    ChainConfig   `toml:"chain" comment:"The member's own Bitcoin node. It is trusted; nobody else's is."`
+	Keys     KeysConfig    `toml:"keys" comment:"How key generation goes on without members that lie or stay away."`
 	Policy   policy.Config `toml:"policy" comment:"What this member signs. Amounts in satoshi, fee rates in sat/vB."`
+}
+
+// KeysConfig says what this member does when a key generation is held up. Lies are
+// proven; silence is a matter of patience.
+type KeysConfig struct {
+	Exclusion      bool `toml:"exclusion" comment:"Whether keys that this member proposes may be made without such members."`
+	MinSpare       int  `toml:"min_spare" comment:"How many members more than the threshold must share such a key."`
+	SilenceMinutes int  `toml:"silence_minutes" comment:"Minutes of silence after which this member votes to go on without a member."`
 }
 
 // ChainConfig says which node this member asks.
@@ -57,6 +67,7 @@ func DefaultConfig(name, network string) Config {
 		Name: name, Network: network,
 		Listen:   []string{fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", DefaultPort)},
 		Announce: []string{}, Seeds: []string{}, LogLevel: "info",
+		Keys:   KeysConfig{Exclusion: true, MinSpare: 1, SilenceMinutes: 10},
 		Chain:  ChainConfig{URL: defaultURL[network], PollSeconds: 10},
 		Policy: policy.DefaultConfig(),
 	}
@@ -142,6 +153,12 @@ func (c Config) Validate() error {
 	}
 	if c.Chain.PollSeconds < 1 || c.Chain.PollSeconds > 600 {
 		return fmt.Errorf("chain.poll_seconds: %d is not within 1 and 600", c.Chain.PollSeconds)
+	}
+	if c.Keys.MinSpare < 0 || c.Keys.MinSpare > protocols.MaxMembers {
+		return fmt.Errorf("keys.min_spare: %d is not within 0 and %d", c.Keys.MinSpare, protocols.MaxMembers)
+	}
+	if c.Keys.SilenceMinutes < 1 || c.Keys.SilenceMinutes > 10_000 {
+		return fmt.Errorf("keys.silence_minutes: %d is not within 1 and 10000", c.Keys.SilenceMinutes)
 	}
 	return c.Policy.Validate(network)
 }

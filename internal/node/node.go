@@ -119,7 +119,9 @@ func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, back
 	}
 	n.Daemon, err = daemon.Start(ctx, daemon.Config{
 		Core: federation.Config{Charter: o.Charter, Self: self, Host: &o.Keys.Host, Policy: o.Config.Policy,
-			Rand: rand.Reader, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom)},
+			Rand: rand.Reader, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom),
+			NoExclusion: !o.Config.Keys.Exclusion, MinSpare: o.Config.Keys.MinSpare,
+			Silence: protocols.Time(time.Duration(o.Config.Keys.SilenceMinutes) * time.Minute / time.Millisecond)},
 		Store: n.store, Network: n.Host, Chain: backend, Poll: time.Duration(o.Config.Chain.PollSeconds) * time.Second,
 		Log: o.Log, Registerer: n.Registry,
 	})
