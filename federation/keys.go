@@ -25,7 +25,7 @@ type KeyID [32]byte
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
 const (
-	ceremonyVersion = 2
+	ceremonyVersion = 1
 	ceremonyTag     = "frostfed/v1/ceremony"
 	addressVersion  = 1
 
