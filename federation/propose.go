@@ -51,8 +51,9 @@ type PayoutRequest struct {
 	// Tx replaces the transaction that this member would build, unsigned. Every
 	// member compares it with its own.
 	Tx *wire.MsgTx
-	// Force proposes even what this member's own policy refuses; the others
-	// decide for themselves.
+	// Force proposes even what this member's own validation refuses, Tx above all;
+	// the others decide for themselves. A payout that this member cannot plan
+	// itself cannot be forced.
 	Force bool
 }
 
