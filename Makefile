@@ -33,7 +33,7 @@ bench: ## benchmarks of the cryptography and the machines
 	go test -run='^$$' -bench=. -benchmem ./crypto/... ./protocols/...
 
 cover: ## coverage of the core, by function
-	go test -short -coverprofile=coverage.out ./protocols/... ./federation/... ./policy/... ./bitcoin ./crypto/... && go tool cover -func=coverage.out
+	go test -coverprofile=coverage.out ./protocols/... ./federation/... ./policy/... ./bitcoin ./crypto/... && go tool cover -func=coverage.out
 
 gen: ## generated code of the API
 	go generate ./internal/api
