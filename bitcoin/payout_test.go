@@ -116,7 +116,8 @@ func TestBuildPayoutAgreesWithNaiveBuilder(t *testing.T) {
 			r.Fatal("not in BIP 69 order")
 		}
 	})
-	if built == 0 || refused == 0 {
+	// In a short run one kind may be missing by chance.
+	if built+refused >= 100 && (built == 0 || refused == 0) {
 		t.Errorf("built %d, refused %d: both must occur", built, refused)
 	}
 }
