@@ -252,6 +252,10 @@ func TestBadCalls(t *testing.T) {
 		{"long idempotency key", newKey("other", strings.Repeat("k", 65)), connect.CodeInvalidArgument, ExitUsage},
 		{"unknown request", get("0123456789"), connect.CodeNotFound, ExitError},
 		{"no request", get(""), connect.CodeNotFound, ExitError},
+		{"wait in vain for a request named in full", func() error {
+			_, err := c.WaitRequest(ctx, ask(&v1.WaitRequestRequest{Id: strings.Repeat("01", 32), TimeoutSeconds: 1}))
+			return err
+		}, connect.CodeNotFound, ExitError},
 		{"wait for an unknown request", func() error { _, err := c.WaitRequest(ctx, ask(&v1.WaitRequestRequest{Id: "0123"})); return err }, connect.CodeNotFound, ExitError},
 		{"long wait", func() error {
 			_, err := c.WaitRequest(ctx, ask(&v1.WaitRequestRequest{TimeoutSeconds: 3601}))

@@ -2,20 +2,25 @@ package api
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"connectrpc.com/connect"
 
+	"frostfed/federation"
 	v1 "frostfed/internal/api/frostfed/v1"
 )
 
 const (
 	defaultWait = 60 * time.Second
 	maxWait     = 3600 // seconds
+	fullID      = 64   // hex digits
 )
 
 // WaitRequest looks again after each event: the subscription begins before the
-// first look, so that no change falls between them.
+// first look, so that no change falls between them. A request named in full may
+// be unknown at first, because even its proposer delivers it only when enough
+// members have echoed it.
 func (s *service) WaitRequest(ctx context.Context, req *connect.Request[v1.WaitRequestRequest]) (*connect.Response[v1.WaitRequestResponse], error) {
 	wait := time.Duration(req.Msg.TimeoutSeconds) * time.Second
 	if wait == 0 {
@@ -30,15 +35,18 @@ func (s *service) WaitRequest(ctx context.Context, req *connect.Request[v1.WaitR
 	defer timer.Stop()
 	for over := false; ; {
 		r, err := s.findRequest(ctx, req.Msg.Id)
-		if err != nil {
+		awaited := errors.Is(err, federation.ErrRequestUnknown) && len(req.Msg.Id) == fullID && !over
+		if err != nil && !awaited {
 			return nil, asError(err)
 		}
-		reached, final, err := progress(r, req.Msg.Until)
-		if err != nil {
-			return nil, asError(err)
-		}
-		if reached || final || over {
-			return connect.NewResponse(&v1.WaitRequestResponse{Request: r, Reached: reached}), nil
+		if !awaited {
+			reached, final, err := progress(r, req.Msg.Until)
+			if err != nil {
+				return nil, asError(err)
+			}
+			if reached || final || over {
+				return connect.NewResponse(&v1.WaitRequestResponse{Request: r, Reached: reached}), nil
+			}
 		}
 		select {
 		case <-sub.C:

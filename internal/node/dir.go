@@ -116,7 +116,7 @@ func randomAux() (out [32]byte) {
 func (d Dir) Charter() (*membership.Charter, error) {
 	text, err := readLimited(d.charterPath(), maxCharterFile)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: exchange cards ('frostfed card'), then run 'frostfed charter new' or 'frostfed charter adopt FILE'", ErrNoCharter)
+		return nil, fmt.Errorf("%w; exchange cards ('frostfed card'), then run 'frostfed charter new' or 'frostfed charter adopt FILE'", ErrNoCharter)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read charter: %w", err)
