@@ -71,6 +71,10 @@ func (a *app) wait(ctx context.Context, w waitFlags, id string) error {
 		until = v1.RequestState_REQUEST_STATE_CONFIRMED
 	}
 	res, err := call(ctx, a, client.WaitRequest, &v1.WaitRequestRequest{Id: id, Until: until, TimeoutSeconds: uint32(w.timeout / time.Second)})
+	if connect.CodeOf(err) == connect.CodeNotFound && len(id) == 64 {
+		return notReady(fmt.Errorf("request %s has not reached enough members after %v", short(id), w.timeout),
+			"frostfed peers shows who is away; the request is sent again when they are back")
+	}
 	if err != nil {
 		return err
 	}
@@ -87,31 +91,6 @@ func (a *app) wait(ctx context.Context, w waitFlags, id string) error {
 	}
 	return notReady(fmt.Errorf("request %s is %s after %v, not %s", short(id), state, w.timeout, w.until),
 		"frostfed request %s --wait=%s waits on; frostfed peers shows who is away", short(id), w.until)
-}
-
-// waitNew waits for a request that this command proposed. The daemon lists it only
-// when enough members have echoed it, which takes a round trip or two; with too
-// few members online it takes until they are back.
-func (a *app) waitNew(ctx context.Context, w waitFlags, id string) error {
-	over := time.NewTimer(w.timeout)
-	defer over.Stop()
-	again := time.NewTicker(statusPeriod)
-	defer again.Stop()
-	for {
-		_, err := call(ctx, a, client.GetRequest, &v1.GetRequestRequest{Id: id})
-		if connect.CodeOf(err) != connect.CodeNotFound { // also if there is no error
-			break
-		}
-		select {
-		case <-again.C:
-		case <-over.C:
-			return notReady(fmt.Errorf("request %s has not reached enough members after %v", short(id), w.timeout),
-				"frostfed peers shows who is away; the request is sent again when they are back")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return a.wait(ctx, w, id)
 }
 
 // lower turns the name of an enum value into a word.

@@ -192,7 +192,7 @@ JSON: PayResponse of the API; with --wait Request.`,
 				return err
 			}
 			if wait.until != "" && res.RequestId != "" {
-				return a.waitNew(cmd.Context(), wait, res.RequestId)
+				return a.wait(cmd.Context(), wait, res.RequestId)
 			}
 			return a.show(res, func(w io.Writer) { printPayment(w, res) })
 		},

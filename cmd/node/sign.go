@@ -70,7 +70,7 @@ func (a *app) signTransaction(cmd *cobra.Command, req *v1.SignTransactionRequest
 		return err
 	}
 	if wait.until != "" {
-		return a.waitNew(cmd.Context(), wait, res.RequestId)
+		return a.wait(cmd.Context(), wait, res.RequestId)
 	}
 	return a.show(res, func(w io.Writer) {
 		fields(w, [][2]string{{"request", res.RequestId}, {"txid", res.Txid}})
@@ -87,7 +87,7 @@ func (a *app) signMessage(cmd *cobra.Command, req *v1.SignMessageRequest, wait w
 		return err
 	}
 	if wait.until != "" {
-		return a.waitNew(cmd.Context(), wait, res.RequestId)
+		return a.wait(cmd.Context(), wait, res.RequestId)
 	}
 	return a.show(res, func(w io.Writer) {
 		fields(w, [][2]string{{"request", res.RequestId}, {"message hash", res.MessageHash}})
