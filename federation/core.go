@@ -44,6 +44,9 @@ type Config struct {
 	MinSpare int
 	// NoExclusion has the keys this member proposes wait for people instead.
 	NoExclusion bool
+	// Pool is how many nonce pairs this member keeps handed out to each
+	// coordinator. 0 means the default of package sign, 64.
+	Pool int
 	// Version is what HELLO tells the other members.
 	Version string
 }
@@ -281,5 +284,5 @@ func (c *Core) dkgConfig() dkg.Config {
 }
 
 func (c *Core) signConfig(epoch [16]byte) sign.Config {
-	return sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch}
+	return sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch, Pool: c.cfg.Pool}
 }
