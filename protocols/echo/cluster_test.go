@@ -22,7 +22,7 @@ func verify(member protocols.NodeID, pre, sig []byte) bool {
 }
 
 func signedBy(sender protocols.NodeID, topic, payload string) signed {
-	h := hashPayload([]byte(payload))
+	h := HashPayload([]byte(payload))
 	return signed{h, [SignatureSize]byte(sign(sender, preimage(federation, sender, topic, h)))}
 }
 

@@ -13,7 +13,7 @@ import (
 // samples are one valid message of each kind, signed by alice for "topic".
 func samples() []message {
 	payload := []byte("payload")
-	hash := hashPayload(payload)
+	hash := HashPayload(payload)
 	sig := [SignatureSize]byte(sign("alice", preimage(federation, "alice", "topic", hash)))
 	return []message{
 		{kind: kindSend, topic: "topic", sig: sig, payload: payload},

@@ -240,5 +240,11 @@ func (m *Machine) cast(in *instance, kind byte, v int16, e *Effects) {
 func (m *Machine) deliver(in *instance, v int16, e *Effects) {
 	in.delivered, in.wanted, in.askAt, in.voted = v, none, protocols.Never, true
 	delete(m.pulling, in.key)
-	e.Out = append(e.Out, Delivered{in.key.sender, in.topic, in.payload})
+	e.Out = append(e.Out, in.decision())
+}
+
+// decision is what a delivered instance tells the caller.
+func (in *instance) decision() Delivered {
+	v := &in.values[in.delivered]
+	return Delivered{Sender: in.key.sender, Topic: in.topic, Payload: in.payload, Hash: v.hash, Signature: v.sig}
 }

@@ -170,7 +170,7 @@ func TestPullIsNoAmplifier(t *testing.T) {
 	c.step(1, "alice", sendOf("alice", "topic", "payload"))
 	pull := samples()[3]
 	for _, at := range []protocols.Time{0, 1, DefaultPullAfter/2 - 1, DefaultPullAfter / 2, DefaultPullAfter} {
-		pull.hash = hashPayload([]byte("payload"))
+		pull.hash = HashPayload([]byte("payload"))
 		c.now = at
 		c.step(1, "dave", pull.encode())
 		c.step(1, "dave", pull.encode())

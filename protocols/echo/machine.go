@@ -73,6 +73,11 @@ type Delivered struct {
 	Sender  protocols.NodeID
 	Topic   string
 	Payload []byte // shared with the machine: do not change it
+	// Hash is HashPayload of Payload, and Signature the sender's for it, which
+	// VerifyBroadcast checks: with them a stranger can be shown who broadcast this.
+	// Signatures are not unique: another member may hold another one.
+	Hash      Hash
+	Signature [SignatureSize]byte
 }
 
 // Effects of this machine. Work is always empty.
@@ -167,7 +172,7 @@ func (m *Machine) Broadcast(now protocols.Time, topic string, payload []byte) (E
 	case len(payload) > MaxPayload:
 		return Effects{}, fmt.Errorf("echo: broadcast: %w: %d bytes", ErrPayload, len(payload))
 	}
-	hash := hashPayload(payload)
+	hash := HashPayload(payload)
 	in := m.instances[k]
 	if in != nil {
 		// Also when others show us a signature of ours that this disk does not
@@ -219,7 +224,7 @@ func (m *Machine) Step(now protocols.Time, from protocols.NodeID, raw []byte) Ef
 	}
 	if msg.kind == kindSend {
 		msg.sender = from
-		msg.hash = hashPayload(msg.payload)
+		msg.hash = HashPayload(msg.payload)
 	}
 	if _, ok := m.index[msg.sender]; !ok {
 		fault(&e, from, FaultNotMember, "sender")

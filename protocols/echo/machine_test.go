@@ -112,7 +112,7 @@ func TestFaults(t *testing.T) {
 		from protocols.NodeID
 		body []byte
 	}
-	other := message{kind: kindEcho, sender: "alice", topic: "t", hash: hashPayload([]byte("z")), sig: signedBy("alice", "t", "a").sig}.encode()
+	other := message{kind: kindEcho, sender: "alice", topic: "t", hash: HashPayload([]byte("z")), sig: signedBy("alice", "t", "a").sig}.encode()
 	stolen := message{kind: kindSend, topic: "u", sig: signedBy("alice", "t", "a").sig, payload: []byte("a")}.encode()
 	rows := []struct {
 		name    string

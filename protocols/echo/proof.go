@@ -23,6 +23,14 @@ type Equivocation struct {
 	Hashes [2]Hash // of the payloads, ascending
 }
 
+// VerifyBroadcast says whether sender signed the payload of this hash for topic in
+// federation, as Delivered reports. One who did has broadcast it, to somebody at
+// least; that all delivered it does not follow.
+func VerifyBroadcast(federation [32]byte, sender protocols.NodeID, topic string, hash Hash, sig []byte, verify Verify) bool {
+	return len(sender) > 0 && len(sender) <= MaxNodeID && len(topic) > 0 && len(topic) <= MaxTopic && len(sig) == SignatureSize &&
+		verify(sender, preimage(federation, sender, topic, hash), sig)
+}
+
 // A proof of equivocation:
 //
 //	version u8=1 | sender u8+bytes | topic u8+bytes | hash [32] | sig [64] | hash [32] | sig [64]

@@ -61,7 +61,7 @@ func (m *Machine) onPayload(in *instance, peer int, msg message, e *Effects) {
 	if in.wanted == none || !m.holds(in, peer) {
 		return // late, or never asked for
 	}
-	if hashPayload(msg.payload) != in.values[in.wanted].hash {
+	if HashPayload(msg.payload) != in.values[in.wanted].hash {
 		in.struck[peer].add(kindPayload)
 		fault(e, m.cfg.Members[peer], FaultBadPayload, "")
 		if peer == in.asked {

@@ -166,7 +166,7 @@ func (m *Machine) restoreInstance(r protocols.Record, payloads map[string][]byte
 	if holds == none {
 		holds = in.echoes[m.self]
 	}
-	if stored != (holds != none) || stored && in.values[holds].hash != hashPayload(payload) {
+	if stored != (holds != none) || stored && in.values[holds].hash != HashPayload(payload) {
 		return fmt.Errorf("%w: payload does not match the votes", ErrRecord)
 	}
 	if stored {
@@ -174,7 +174,7 @@ func (m *Machine) restoreInstance(r protocols.Record, payloads map[string][]byte
 		in.stored = false
 	}
 	if in.delivered != none {
-		e.Out = append(e.Out, Delivered{k.sender, k.topic, in.payload})
+		e.Out = append(e.Out, in.decision())
 	}
 	return nil
 }

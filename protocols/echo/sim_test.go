@@ -96,7 +96,7 @@ func (w *world) transmit(i int, env protocols.Envelope) {
 		w.t.Fatal(err)
 	}
 	if m.kind == kindSend {
-		m.sender, m.hash = w.members[i], hashPayload(m.payload)
+		m.sender, m.hash = w.members[i], HashPayload(m.payload)
 	}
 	if m.hasSig() {
 		k := key{m.sender, m.topic}

@@ -69,7 +69,8 @@ var payloadPrefix = func() []byte {
 	return append(tag[:], tag[:]...)
 }()
 
-func hashPayload(payload []byte) (h Hash) {
+// HashPayload is what a sender signs for a payload.
+func HashPayload(payload []byte) (h Hash) {
 	d := sha256.New()
 	d.Write(payloadPrefix)
 	d.Write(payload)
