@@ -76,6 +76,7 @@ type Key struct {
 	network  Network
 	root     node
 	branches [branches]step // computed once: it halves the cost of Derive
+	cache    *derivations   // nil: none
 }
 
 // step is a child with the tweak that led to it.
@@ -84,10 +85,12 @@ type step struct {
 	tweak [32]byte
 }
 
-// node is an extended public key: a compressed point and its chain code.
+// node is an extended public key: a point and its chain code. The point is kept in
+// both forms, since to decompress one costs as much as a third of a child.
 type node struct {
-	point [33]byte
-	chain [32]byte
+	point  [33]byte
+	affine btcec.JacobianPoint // Z is 1
+	chain  [32]byte
 }
 
 // ChainCode is the chain code of a federation's key: the tagged hash of federation
@@ -103,12 +106,13 @@ func NewKey(network Network, pub [33]byte, chainCode [32]byte) (Key, error) {
 	if !network.Valid() {
 		return Key{}, fmt.Errorf("threshold key: %v is unknown", network)
 	}
-	if _, err := btcec.ParsePubKey(pub[:]); err != nil {
+	parsed, err := btcec.ParsePubKey(pub[:])
+	if err != nil {
 		return Key{}, fmt.Errorf("threshold key: %w", err)
 	}
-	k := Key{network: network, root: node{pub, chainCode}}
+	k := Key{network: network, root: node{point: pub, chain: chainCode}}
+	parsed.AsJacobian(&k.root.affine)
 	for i := range k.branches {
-		var err error
 		if k.branches[i], err = k.root.child(uint32(i)); err != nil {
 			return Key{}, fmt.Errorf("threshold key: branch %d: %w", i, err)
 		}
@@ -159,6 +163,9 @@ func (k Key) Derive(p Path) (Derived, error) {
 	if err := p.check(); err != nil {
 		return Derived{}, err
 	}
+	if d, ok := k.cache.get(p); ok {
+		return d, nil
+	}
 	branch := k.branches[p.Branch]
 	leaf, err := branch.child(p.Index)
 	if err != nil {
@@ -167,7 +174,12 @@ func (k Key) Derive(p Path) (Derived, error) {
 	d := Derived{Path: p, InternalKey: [32]byte(leaf.point[1:])}
 	// Without a script tree the key is tweaked all the same: an internal key
 	// used bare could hide a script path (BIP 341, constructing outputs).
-	out, tapTweak, err := taproot(d.InternalKey, nil)
+	internal := leaf.affine
+	if internal.Y.IsOdd() {
+		internal.Y.Negate(1).Normalize()
+	}
+	tapTweak := *chainhash.TaggedHash(chainhash.TagTapTweak, d.InternalKey[:])
+	out, _, err := addBase(&internal, tapTweak)
 	if err != nil {
 		return Derived{}, err
 	}
@@ -178,6 +190,7 @@ func (k Key) Derive(p Path) (Derived, error) {
 	if d.Address, err = EncodeAddress(k.network, d.Script); err != nil {
 		return Derived{}, err
 	}
+	k.cache.put(d)
 	return d, nil
 }
 
@@ -188,8 +201,8 @@ func (n node) child(index uint32) (step, error) {
 	mac.Write(binary.BigEndian.AppendUint32(nil, index))
 	i := mac.Sum(nil)
 	tweak := [32]byte(i[:32])
-	point, err := addBase(n.point, tweak)
-	return step{node{point, [32]byte(i[32:])}, tweak}, err
+	point, affine, err := addBase(&n.affine, tweak)
+	return step{node{point, affine, [32]byte(i[32:])}, tweak}, err
 }
 
 // taproot returns the output key Q = even(P) + t*G, compressed so that its first
@@ -197,33 +210,32 @@ func (n node) child(index uint32) (step, error) {
 // root is empty for outputs without scripts. Source: BIP 341, taproot_tweak_pubkey.
 func taproot(internal [32]byte, root []byte) (out [33]byte, tweak [32]byte, err error) {
 	tweak = *chainhash.TaggedHash(chainhash.TagTapTweak, internal[:], root)
-	even := [33]byte{2}
-	copy(even[1:], internal[:])
-	out, err = addBase(even, tweak)
+	parsed, err := btcec.ParsePubKey(append([]byte{2}, internal[:]...))
+	if err != nil {
+		return [33]byte{}, tweak, err
+	}
+	var even btcec.JacobianPoint
+	parsed.AsJacobian(&even)
+	out, _, err = addBase(&even, tweak)
 	return out, tweak, err
 }
 
-// addBase returns point + tweak*G, or ErrIndex if the tweak is not a scalar or
-// the sum is the point at infinity. All of it is public data, so the time it
-// takes reveals nothing.
-func addBase(point [33]byte, tweak [32]byte) ([33]byte, error) {
-	parsed, err := btcec.ParsePubKey(point[:])
-	if err != nil {
-		return [33]byte{}, err
-	}
+// addBase returns point + tweak*G in both forms, or ErrIndex if the tweak is not a
+// scalar or the sum is the point at infinity. All of it is public data, so the time
+// it takes reveals nothing.
+func addBase(point *btcec.JacobianPoint, tweak [32]byte) ([33]byte, btcec.JacobianPoint, error) {
 	var t btcec.ModNScalar
 	if overflow := t.SetBytes(&tweak); overflow != 0 {
-		return [33]byte{}, ErrIndex
+		return [33]byte{}, btcec.JacobianPoint{}, ErrIndex
 	}
-	var p, q, r btcec.JacobianPoint
-	parsed.AsJacobian(&p)
+	var q, r btcec.JacobianPoint
 	btcec.ScalarBaseMultNonConst(&t, &q)
-	btcec.AddNonConst(&p, &q, &r)
+	btcec.AddNonConst(point, &q, &r)
 	if r.Z.IsZero() {
-		return [33]byte{}, ErrIndex
+		return [33]byte{}, btcec.JacobianPoint{}, ErrIndex
 	}
 	r.ToAffine()
-	return [33]byte(btcec.NewPublicKey(&r.X, &r.Y).SerializeCompressed()), nil
+	return [33]byte(btcec.NewPublicKey(&r.X, &r.Y).SerializeCompressed()), r, nil
 }
 
 // MessageHash is what signers sign for a message that is no transaction: a hash
