@@ -47,6 +47,9 @@ type Config struct {
 	// Pool is how many nonce pairs this member keeps handed out to each
 	// coordinator. 0 means the default of package sign, 64.
 	Pool int
+	// Addresses remembers derived addresses for several Cores of one goroutine,
+	// as in a simulator. nil: each derives its own.
+	Addresses *bitcoin.Cache
 	// Version is what HELLO tells the other members.
 	Version string
 }
@@ -259,20 +262,24 @@ func (c *Core) PeerDown(now protocols.Time, id protocols.NodeID) Effects {
 func (c *Core) echoConfig() echo.Config {
 	return echo.Config{
 		Federation: c.id, Self: c.cfg.Self, Members: c.members,
-		Sign: func(preimage []byte) ([]byte, error) {
-			var aux [32]byte
-			if _, err := io.ReadFull(c.cfg.Rand, aux[:]); err != nil {
-				return nil, err
-			}
-			sig, err := c.cfg.Host.Sign(preimage, aux)
-			return sig[:], err
-		},
-		Verify: func(member protocols.NodeID, preimage, sig []byte) bool {
-			i := c.cfg.Charter.Index(member)
-			return i >= 0 && memberkey.Verify(c.cfg.Charter.Cards[i].Host[:], preimage, sig)
-		},
-		Admit: c.admit,
+		Sign: c.signAsHost, Verify: c.verifyHost, Admit: c.admit,
 	}
+}
+
+// signAsHost signs with this member's host key what other members, and strangers,
+// may hold it to.
+func (c *Core) signAsHost(preimage []byte) ([]byte, error) {
+	var aux [32]byte
+	if _, err := io.ReadFull(c.cfg.Rand, aux[:]); err != nil {
+		return nil, err
+	}
+	sig, err := c.cfg.Host.Sign(preimage, aux)
+	return sig[:], err
+}
+
+func (c *Core) verifyHost(member protocols.NodeID, preimage, sig []byte) bool {
+	i := c.cfg.Charter.Index(member)
+	return i >= 0 && memberkey.Verify(c.cfg.Charter.Cards[i].Host[:], preimage, sig)
 }
 
 func (c *Core) dkgConfig() dkg.Config {
@@ -284,5 +291,6 @@ func (c *Core) dkgConfig() dkg.Config {
 }
 
 func (c *Core) signConfig(epoch [16]byte) sign.Config {
-	return sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch, Pool: c.cfg.Pool}
+	return sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch, Pool: c.cfg.Pool,
+		Sign: c.signAsHost, Verify: c.verifyHost}
 }

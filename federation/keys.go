@@ -307,7 +307,7 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 
 // newKey adds the public part of a key.
 func (c *Core) newKey(id KeyID, ceremony [32]byte, threshPK [33]byte) (*key, error) {
-	root, err := bitcoin.NewKey(c.network, threshPK, bitcoin.ChainCode(c.id, threshPK))
+	root, err := c.cfg.Addresses.NewKey(c.network, threshPK, bitcoin.ChainCode(c.id, threshPK))
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,8 @@ type Knobs struct {
 	Batch     int64   // how long inputs wait to share a commit
 	JobTime   int64   // of a slow computation
 
+	Pool int // nonce pairs per coordinator
+
 	// Chain.
 	BlockTime     int64
 	NodeLag       int64 // until a member's node knows a new tip
@@ -64,7 +66,7 @@ func draw(r *rand.Rand) Knobs {
 		Latency: []int64{1, 20, 100, 400}[r.IntN(4)], Jitter: between(0, 200), Detect: between(10, 5000),
 		Loss: chance(0.2), Dup: chance(0.2), Swap: chance(0.3), Late: r.IntN(2) == 0, Cuts: r.IntN(6),
 		CrashRate: chance(0.06), Crashes: r.IntN(16), Downtime: between(10, 40_000),
-		Batch: []int64{0, 0, 5, 50}[r.IntN(4)], JobTime: []int64{0, 10, 500, 5000}[r.IntN(4)],
+		Batch: []int64{0, 0, 5, 50}[r.IntN(4)], JobTime: []int64{0, 10, 500, 5000}[r.IntN(4)], Pool: []int{2, 3, 4, 5, 6, 8, 8, 64}[r.IntN(8)],
 		BlockTime: between(4_000, 20_000), NodeLag: between(10, 6_000), Reorgs: r.IntN(5), Confirmations: uint32(between(1, 3)),
 		Keys: 1, Lists: 1 + r.IntN(3), Fundings: 2 + r.IntN(4), Contend: r.IntN(3) == 0, Tamper: r.IntN(3) == 0,
 		FaultTime: between(60_000, 180_000), CalmTime: 600_000,

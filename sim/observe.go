@@ -166,6 +166,7 @@ func (o *observer) psig(from, to int, s *cryptobyte.String) (federation.RequestI
 			return name.request, "", false
 		}
 	}
+	s.Skip(64) // the sender's signature on them
 	if complaint := o.pool(from, to, s); complaint != "" {
 		return name.request, complaint, true
 	}

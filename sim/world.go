@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 
+	"frostfed/bitcoin"
 	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/policy"
@@ -151,11 +152,13 @@ func (w *world) build() {
 		panic(err)
 	}
 	w.charter = charter
+	addresses := new(bitcoin.Cache)
 	rules := policy.DefaultConfig()
 	rules.MinConfirmations = w.knobs.Confirmations
 	for i, card := range charter.Cards {
 		w.members = append(w.members, &member{w: w, index: i, disk: newDisk(), cfg: federation.Config{
-			Charter: charter, Self: card.NodeID(), Host: &keys[card.Host].Host, Policy: rules, Gap: 4, Version: "sim"}})
+			Charter: charter, Self: card.NodeID(), Host: &keys[card.Host].Host, Policy: rules, Gap: 4, Version: "sim",
+			Pool: w.knobs.Pool, Addresses: addresses}})
 	}
 	w.net, w.check, w.work = newNetwork(w), newChecker(w), newWorkload(w)
 	w.chain = newChain(w)
