@@ -56,7 +56,7 @@ func (m *Machine) takeComplaint(s *session, i int, payload []byte, e *effects) {
 		s.complaints[i], s.judging[i] = []byte{}, true
 		e.Faults = append(e.Faults, m.fault(FaultComplaint, s.members[i], "complains about a session it has signed for"))
 		return
-	case s.failure != nil && !s.run.judging():
+	case s.failure != nil && !s.convicting():
 		return
 	}
 	if _, ok := splitComplaint(s.params, i, payload); !ok {

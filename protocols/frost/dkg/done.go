@@ -8,10 +8,11 @@ import (
 	"frostfed/protocols"
 )
 
-// The jobs of a session. At most one of the first three is out at a time.
+// The jobs of a session. At most one of the first four is out at a time.
 const (
 	jobPrepare = "prepare/" // make the own first message
 	jobCheck   = "check/"   // judge all first messages, compute, sign
+	jobOpen    = "open/"    // judge all first messages of a failed session
 	jobFinish  = "finish/"  // judge the certificate, compute the key
 	jobJudge   = "judge/"   // judge a complaint
 	jobWitness = "witness/" // judge another member's certificate and acknowledgement
@@ -38,6 +39,8 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 	case phase == PhaseCertifying && count(s.certs) == s.n():
 		data := append(bytes.Clone(s.choice.eqInput), bytes.Join(s.certs, nil)...)
 		m.startFinish(now, s, data, s.self, e)
+	case s.convicting() && !s.opened && s.choice == nil && count(s.m1) == s.n():
+		m.startOpen(s, e)
 	}
 }
 
@@ -88,14 +91,14 @@ func (m *Machine) broadcast(s *session) Broadcast {
 }
 
 func (m *Machine) doneCheck(now protocols.Time, s *session, r checked, e *effects) {
+	s.opened = true
 	switch {
-	case s.phase() != PhaseChecking || s.choice != nil:
+	case s.choice != nil || !s.convicting() && s.phase() != PhaseChecking:
+	case r.reason == ReasonBadFirstMessage:
+		m.convict(now, s, r.culprits, e)
+	case s.failure != nil:
 	case r.reason != 0:
-		for _, i := range r.culprits {
-			e.Faults = append(e.Faults, m.fault(FaultFirstMessage, s.members[i], "first message of a key generation is wrong"))
-		}
-		m.fail(now, s, r.reason, r.culprits, e)
-		m.accuse(now, s, VoteFirstMessage, r.culprits, e)
+		m.fail(now, s, r.reason, nil, e)
 	case !r.choice.sign:
 		// Judged when broadcast brings it back, by us as by everybody.
 		s.choice = r.choice
@@ -111,6 +114,15 @@ func (m *Machine) doneCheck(now protocols.Time, s *session, r checked, e *effect
 		m.sendAll(s, e)
 		m.advance(now, s, e)
 	}
+}
+
+// convict ends the session for the wrong first messages of the culprits.
+func (m *Machine) convict(now protocols.Time, s *session, culprits []int, e *effects) {
+	for _, i := range culprits {
+		e.Faults = append(e.Faults, m.fault(FaultFirstMessage, s.members[i], "first message of a key generation is wrong"))
+	}
+	m.fail(now, s, ReasonBadFirstMessage, culprits, e)
+	m.accuse(now, s, VoteFirstMessage, culprits, e)
 }
 
 func (m *Machine) doneFinish(now protocols.Time, s *session, r finished, e *effects) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"frostfed/crypto/chilldkg"
 	"frostfed/crypto/memberkey"
@@ -21,7 +22,8 @@ type prepared struct {
 	err error
 }
 
-// checked is the result of a jobCheck: a choice to sign, or a reason not to.
+// checked is the result of a jobCheck: a choice to sign, or a reason not to. That
+// of a jobOpen has a reason or nothing.
 type checked struct {
 	choice   *choice
 	reason   Reason
@@ -77,7 +79,7 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 		return
 	}
 	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
-	m1, own := append([][]byte(nil), s.m1...), s.own
+	m1, own := slices.Clone(s.m1), s.own
 	m.start(s, jobCheck, func() any {
 		host := secret()
 		defer clear(host[:])
@@ -115,6 +117,22 @@ func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m
 	// path that also serves restarts and late members.
 	state.Wipe()
 	return checked{choice: &choice{sign: true, eqInput: round.EqInput(), sig: [sigSize]byte(sig)}}
+}
+
+// startOpen judges the first messages of a session that something else stopped
+// before all of them were here.
+func (m *Machine) startOpen(s *session, e *effects) {
+	params, id, m1 := s.params, chilldkg.SessionID(s.id), slices.Clone(s.m1)
+	m.start(s, jobOpen, func() any {
+		dealings, err := chilldkg.OpenDealings(params, id, m1)
+		if err == nil {
+			_, err = chilldkg.Combine(dealings)
+		}
+		if err != nil {
+			return refused(err)
+		}
+		return checked{}
+	}, e)
 }
 
 func refused(err error) checked {

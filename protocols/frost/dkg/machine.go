@@ -191,7 +191,7 @@ func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic s
 		return e // broadcast before its sender learnt that it is out
 	case complaint:
 		m.takeComplaint(s, i, payload, &e)
-	case s.phase() == PhaseSharing && s.m1[i] == nil:
+	case s.m1[i] == nil && (s.phase() == PhaseSharing || s.convicting()):
 		m.takeM1(s, i, payload, &e)
 	default:
 		return e

@@ -38,6 +38,7 @@ type session struct {
 	key     *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
 	working bool             // a job of this session is out
 	judging []bool           // complaints whose judgement was started
+	opened  bool             // first messages were judged
 	proved  []bool           // certificate signatures that were verified singly
 	cheated []bool           // participants that gave us a wrong one
 	pending []*ack           // acknowledgements of recovery data not here; unchecked
@@ -92,6 +93,11 @@ func (s *session) signed() bool { return s.choice != nil && s.choice.sign }
 
 // open says whether the session still takes one of the MaxOpen places.
 func (s *session) open() bool { return s.failure == nil && s.recovery == nil }
+
+// convicting says whether a failed session still convicts. What stopped it comes
+// to members in different orders: only if each goes on to judge all that broadcast
+// delivers do they vote against the same culprits, and their votes add up.
+func (s *session) convicting() bool { return s.failure != nil && s.run.judging() }
 
 func (s *session) phase() Phase {
 	switch {
