@@ -19,6 +19,9 @@ const (
 	charterTag      = "frostfed/v1/charter"
 	maxCharterName  = 64
 	maxCharterBytes = 512 << 10 // 128 cards of at most 1.8 kB as base64, with room to spare
+
+	// MaxCharter is the most bytes Bytes returns: the longest names and all cards.
+	MaxCharter = 1 + 1 + maxCharterName + 1 + 255 + 1 + 1 + protocols.MaxMembers*(2+maxCard)
 )
 
 // ErrCharter is the class of all errors about charters; the text says what to do.
@@ -47,7 +50,7 @@ func NewCharter(name, network string, threshold int, cards []*Card) (*Charter, e
 	if threshold == 0 {
 		c.Threshold = protocols.DefaultThreshold(len(cards))
 	}
-	slices.SortFunc(c.Cards, func(a, b *Card) int { return bytes.Compare(a.Host[:], b.Host[:]) })
+	slices.SortFunc(c.Cards, byHost)
 	if err := c.check(); err != nil {
 		return nil, err
 	}
@@ -72,9 +75,10 @@ func (c *Charter) Members() []protocols.NodeID {
 }
 
 // ID hashes the canonical bytes.
-func (c *Charter) ID() FederationID { return memberkey.Hash(charterTag, c.canonical()) }
+func (c *Charter) ID() FederationID { return memberkey.Hash(charterTag, c.Bytes()) }
 
-func (c *Charter) canonical() []byte {
+// Bytes returns the canonical bytes, which DecodeCharter reads.
+func (c *Charter) Bytes() []byte {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(charterVersion)
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Name)) })
@@ -86,6 +90,36 @@ func (c *Charter) canonical() []byte {
 	}
 	return b.BytesOrPanic() // sizes were checked
 }
+
+// DecodeCharter reads the canonical bytes of a charter and verifies every card.
+// There is one encoding of a charter: what it accepts, Bytes returns again.
+func DecodeCharter(raw []byte) (*Charter, error) {
+	s := cryptobyte.String(raw)
+	var version, threshold, count uint8
+	var name, network cryptobyte.String
+	if len(raw) > MaxCharter || !s.ReadUint8(&version) || version != charterVersion ||
+		!s.ReadUint8LengthPrefixed(&name) || !s.ReadUint8LengthPrefixed(&network) || !s.ReadUint8(&threshold) ||
+		!s.ReadUint8(&count) || count > protocols.MaxMembers {
+		return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
+	}
+	cards := make([]*Card, count)
+	for i := range cards {
+		var body cryptobyte.String
+		if !s.ReadUint16LengthPrefixed(&body) {
+			return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
+		}
+		var err error
+		if cards[i], err = decodeCard(body); err != nil {
+			return nil, fmt.Errorf("%w: card %d: %w", ErrCharter, i+1, err)
+		}
+	}
+	if !s.Empty() || threshold == 0 || !slices.IsSortedFunc(cards, byHost) {
+		return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
+	}
+	return NewCharter(string(name), string(network), int(threshold), cards)
+}
+
+func byHost(a, b *Card) int { return bytes.Compare(a.Host[:], b.Host[:]) }
 
 func (c *Charter) check() error {
 	fail := func(format string, args ...any) error {

@@ -212,3 +212,35 @@ func FuzzParseCharter(f *testing.F) {
 		}
 	})
 }
+
+func TestDecodeCharter(t *testing.T) {
+	c, _ := NewCharter("x", "regtest", 4, five(t))
+	raw := c.Bytes()
+	got, err := DecodeCharter(raw)
+	if err != nil || got.ID() != c.ID() || got.Cards[4].String() != c.Cards[4].String() {
+		t.Fatalf("%+v %v", got, err)
+	}
+	swapped := *c
+	swapped.Cards = []*Card{c.Cards[1], c.Cards[0], c.Cards[2], c.Cards[3], c.Cards[4]}
+	none := *c
+	none.Threshold = 0
+	for name, bad := range map[string][]byte{
+		"empty": {}, "cut": raw[:len(raw)-1], "trailing": append(bytes.Clone(raw), 0), "version": append([]byte{2}, raw[1:]...),
+		"order": swapped.Bytes(), "no threshold": none.Bytes(), "huge": make([]byte, MaxCharter+1),
+		"card": bytes.Replace(raw, []byte("alice"), []byte("malic"), 1),
+	} {
+		if _, err := DecodeCharter(bad); !errors.Is(err, ErrCharter) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzDecodeCharter(f *testing.F) {
+	c, _ := NewCharter("x", "regtest", 4, five(f))
+	f.Add(c.Bytes())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		if c, err := DecodeCharter(raw); err == nil && !bytes.Equal(c.Bytes(), raw) {
+			t.Errorf("read %x, wrote %x", raw, c.Bytes())
+		}
+	})
+}
