@@ -32,6 +32,9 @@ func (n *SecNonce) take() (k1, k2 secp.Scalar, pub *PubNonce, err error) {
 	return k1, k2, &n.secret.pub, nil
 }
 
+// PubNonce returns the public part, which stays known after the secret is used.
+func (n *SecNonce) PubNonce() PubNonce { return n.secret.pub }
+
 // Wipe destroys the nonce unused, for a session that will not be signed.
 func (n *SecNonce) Wipe() {
 	if n != nil && n.secret != nil {

@@ -16,6 +16,12 @@ type Config struct {
 	Rand       io.Reader // cryptographic; the only source of nonces
 	Epoch      [16]byte  // random, new for each process: names the nonce pools that die with it
 
+	// Sign signs preimage with this member's host key, in 64 bytes; Verify checks
+	// such a signature of any member. They make a wrong partial signature
+	// something that a stranger can be shown.
+	Sign   func(preimage []byte) ([]byte, error)
+	Verify Verify
+
 	// Delta is how long the next coordinator waits for the ones before it.
 	// Default 2 s. Too small only wastes nonces: concurrent runs are safe.
 	Delta protocols.Time
@@ -57,6 +63,8 @@ func (c *Config) check() error {
 	switch {
 	case len(c.Members) == 0 || len(c.Members) > protocols.MaxMembers:
 		return fmt.Errorf("%w: %d members", ErrConfig, len(c.Members))
+	case c.Sign == nil || c.Verify == nil:
+		return fmt.Errorf("%w: no signatures of members", ErrConfig)
 	case c.Rand == nil:
 		return fmt.Errorf("%w: no source of randomness", ErrConfig)
 	case c.Delta < 0 || c.Pool < 1 || c.Pool > maxPairs || c.Requests < 1 || c.History < 1:
@@ -64,6 +72,9 @@ func (c *Config) check() error {
 	}
 	seen := make(map[protocols.NodeID]bool, len(c.Members))
 	for _, id := range c.Members {
+		if len(id) > maxName {
+			return fmt.Errorf("%w: name of %d bytes", ErrConfig, len(id))
+		}
 		if seen[id] {
 			return fmt.Errorf("%w: a member is listed twice", ErrConfig)
 		}

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 
 	"frostfed/protocols"
@@ -102,7 +101,7 @@ func (m *Machine) advance(fx *effects, r *request) {
 }
 
 // ready lists the seats that can join a session of k items, best first: members
-// that are reachable, known to approve, and owe this member no other answer.
+// that were never proved to lie, are reachable, known to approve, and owe this member no other answer.
 func (m *Machine) ready(r *request, k int) []int {
 	var out []int
 	for i := range r.run.seats {
@@ -121,7 +120,7 @@ func (m *Machine) ready(r *request, k int) []int {
 	}
 	slices.SortFunc(out, func(a, b int) int {
 		pa, pb, sa, sb := m.peers[a], m.peers[b], &r.run.seats[a], &r.run.seats[b]
-		return cmp.Or(first(!pa.down, !pb.down), first(sa.announced, sb.announced),
+		return cmp.Or(first(!pa.proven, !pb.proven), first(!pa.down, !pb.down), first(sa.announced, sb.announced),
 			cmp.Compare(pa.outstanding, pb.outstanding), cmp.Compare(sa.since, sb.since))
 	})
 	return out
@@ -184,10 +183,10 @@ func (m *Machine) onPSig(fx *effects, from int, msg psigMsg, raw []byte) {
 	s := seat.session
 	seat.reply = hash
 	if len(msg.psigs) != s.k {
-		m.convict(fx, r, from, FaultBadPartial, "wrong number of partial signatures", evidence(m.signMsg(r, s, from).encode(), raw))
+		m.convict(fx, r, from, FaultBadReply, "wrong number of partial signatures", nil)
 		return
 	}
-	s.replies[s.position(from)] = &reply{msg.psigs, raw}
+	s.replies[s.position(from)] = &reply{msg.psigs, msg.vouch, msg.refill.hash()}
 	s.missing--
 	m.peers[from].outstanding--
 	seat.state, seat.unproved, seat.announced = idle, true, true
@@ -321,13 +320,4 @@ func (m *Machine) overdrawn(fx *effects, r *request) bool {
 	r.run.failed = true
 	fx.Out = append(fx.Out, f)
 	return true
-}
-
-// evidence joins the SIGN a signer got and the PSIG it answered with, each
-// preceded by its length: what a bad partial signature can be seen from.
-func evidence(sign, psig []byte) []byte {
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(sign)))
-	out = append(out, sign...)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(psig)))
-	return append(out, psig...)
 }

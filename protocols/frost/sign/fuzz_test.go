@@ -16,7 +16,7 @@ func samples() []message {
 	return []message{
 		ns,
 		signMsg{request: reqID(1), session: s, first: 64, signers: []int{0, 3, 127}, slots: []slot{{index: 9}, {index: 2}}},
-		psigMsg{request: reqID(1), session: s, psigs: make([][32]byte, 2), refill: ns},
+		psigMsg{request: reqID(1), session: s, psigs: make([][32]byte, 2), vouch: [64]byte{4}, refill: ns},
 		psigMsg{request: reqID(1), session: s, psigs: make([][32]byte, 1)},
 		noMsg{request: reqID(1), session: s, reason: noStale, epoch: epochID{5}},
 		noMsg{request: reqID(1), session: s, reason: noPolicy, code: "over_limit"},
@@ -109,14 +109,14 @@ func TestRecords(t *testing.T) {
 		bad = append(bad, protocols.Record{Key: rec.Key, Value: rec.Value[:cut]})
 	}
 	for _, b := range bad {
-		if _, _, err := Restore(Config{Self: "a", Members: []protocols.NodeID{"a"}, Rand: bytes.NewReader(nil)}, []protocols.Record{b}); !errors.Is(err, ErrMalformed) {
+		if _, _, err := Restore(Config{Self: "a", Members: []protocols.NodeID{"a"}, Rand: bytes.NewReader(nil), Sign: (*world)(nil).hostSign(0), Verify: verifyHost}, []protocols.Record{b}); !errors.Is(err, ErrMalformed) {
 			t.Errorf("record %q of %d bytes: %v", b.Key, len(b.Value), err)
 		}
 	}
 }
 
 func TestConfig(t *testing.T) {
-	good := Config{Self: "a", Members: []protocols.NodeID{"a", "b"}, Rand: bytes.NewReader(nil)}
+	good := Config{Self: "a", Members: []protocols.NodeID{"a", "b"}, Rand: bytes.NewReader(nil), Sign: (*world)(nil).hostSign(0), Verify: verifyHost}
 	if _, err := New(good); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +126,9 @@ func TestConfig(t *testing.T) {
 		"nobody":        func(c *Config) { c.Members = nil },
 		"crowd":         func(c *Config) { c.Members = make([]protocols.NodeID, protocols.MaxMembers+1) },
 		"no randomness": func(c *Config) { c.Rand = nil },
+		"no signature":  func(c *Config) { c.Sign = nil },
+		"no verifier":   func(c *Config) { c.Verify = nil },
+		"long name":     func(c *Config) { c.Members = []protocols.NodeID{"a", protocols.NodeID(make([]byte, maxName+1))} },
 		"pool":          func(c *Config) { c.Pool = maxPairs + 1 },
 		"history":       func(c *Config) { c.History = -1 },
 	} {
@@ -199,6 +202,7 @@ func hostileStream(t *testing.T, input []byte) {
 	}
 	w := newWorld(t, 21, 2, 3, func(c *Config) { c.Delta = 1 })
 	id, items := reqID(1), w.items(2)
+	w.asked[id] = items
 	w.apply(0, w.nodes[0].m.Approve(w.now, id, w.keys[0].ID, items))
 	w.nodes[1].tamper = mute
 	m := w.nodes[0].m

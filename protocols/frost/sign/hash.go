@@ -35,11 +35,7 @@ func digestItems(federation, request, key [32]byte, items []Item) [32]byte {
 		buf = binary.BigEndian.AppendUint16(buf, uint16(len(it.Tweaks)))
 		for j := range it.Tweaks {
 			buf = append(buf, it.Tweaks[j][:]...)
-			mode := byte(0)
-			if it.XOnly[j] {
-				mode = 1
-			}
-			buf = append(buf, mode)
+			buf = append(buf, mode(it.XOnly[j]))
 		}
 	}
 	return tagged("frostfed/v1/sign/items", federation[:], request[:], key[:], buf)

@@ -180,7 +180,7 @@ func TestCoordinatorRestarts(t *testing.T) {
 func TestChaos(t *testing.T) {
 	for seed := range uint64(3) {
 		w := newWorld(t, 100+seed, 3, 5, func(c *Config) { c.Pool, c.Patience = 40, 100 })
-		w.nodes[4].tamper = onPSig(func(_ int, m *psigMsg) bool { m.psigs[0][5] ^= 1; return w.rng.Uint64()%2 == 0 })
+		w.nodes[4].tamper = w.liar(4, func(_ int, m *psigMsg) bool { m.psigs[0][5] ^= 1; return w.rng.Uint64()%2 == 0 })
 		items := w.items(45)
 		for i := range byte(3) {
 			w.approveAll(reqID(i), items)

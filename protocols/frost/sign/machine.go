@@ -41,7 +41,8 @@ type Machine struct {
 // peer is what is known about a member beside its nonces.
 type peer struct {
 	down        bool
-	outstanding int // sessions of ours that it has not answered: the measure of responsiveness
+	proven      bool // it lied, and that can be proved
+	outstanding int  // sessions of ours that it has not answered: the measure of responsiveness
 	parked      []parked
 	notes       *fifo[note] // what it said of requests not approved here yet
 	busy        bool        // it was told NO(limit): announce later approvals to it
@@ -66,15 +67,17 @@ const (
 
 // key is a Key, validated and decoded.
 type key struct {
-	id       [32]byte
-	t        int
-	group    *bip445.Group
-	plain    bip445.TweakCtx
-	signer   *bip445.Signer
-	secshare []byte
-	pubshare []byte
-	signers  []int // members that have a share, ascending: place i is signer id i
-	sets     map[string]*bip445.SignerSet
+	id        [32]byte
+	t         int
+	group     *bip445.Group
+	plain     bip445.TweakCtx
+	signer    *bip445.Signer
+	secshare  []byte
+	pubshare  []byte
+	signers   []int  // members that have a share, ascending: place i is signer id i
+	info      []byte // groupInfo, for proofs
+	groupHash [32]byte
+	sets      map[string]*bip445.SignerSet
 }
 
 // maxSets bounds the cache of signer sets: 64 sets of 128 signers are about 2 MiB.
@@ -209,7 +212,9 @@ func (m *Machine) newKey(k Key) (*key, error) {
 		signer.Wipe()
 		return nil, errForeignShare
 	}
+	public := k.groupInfo(m.names(signers))
 	return &key{
+		info: public, groupHash: tagged(groupTag, public),
 		id: k.ID, t: k.T, group: group, plain: group.TweakCtx(), signer: signer,
 		secshare: slices.Clone(k.SecShare), pubshare: slices.Clone(k.PubShares[self][:]), signers: signers,
 		sets: make(map[string]*bip445.SignerSet),
@@ -326,6 +331,15 @@ func (m *Machine) PeerUp(now protocols.Time, peer protocols.NodeID) protocols.Ef
 // that wait for it are not waited for, and no turn to coordinate is kept for it.
 func (m *Machine) PeerDown(now protocols.Time, peer protocols.NodeID) protocols.Effects[Event] {
 	return m.hint(now, peer, true)
+}
+
+// Distrust says that a member was proved to have lied, in this process or an
+// earlier one: it is chosen last. It is not excluded: t members may need it, and
+// lying costs them no more than its silence would.
+func (m *Machine) Distrust(peer protocols.NodeID) {
+	if i, member := m.index[peer]; member {
+		m.peers[i].proven = true
+	}
 }
 
 func (m *Machine) hint(now protocols.Time, peer protocols.NodeID, down bool) effects {

@@ -61,6 +61,7 @@ type psigMsg struct {
 	request requestID
 	session sessionID
 	psigs   [][psigSize]byte
+	vouch   [sigSize]byte // host-key signature on all of it, see statement; zero to oneself
 	refill  nonces
 }
 
@@ -103,11 +104,11 @@ type doneMsg struct {
 	sigs    [][sigSize]byte
 }
 
-// Kinds of Fault this package reports. Only the first carries a Proof, and
-// that proof shows what was signed wrongly, not by whom: messages are
-// authenticated by the channel, so it convinces us and nobody else.
+// Kinds of Fault this package reports. Only the first carries a Proof, and always;
+// VerifyProof checks it. The others are this member's word.
 const (
-	FaultBadPartial     = "sign_bad_partial"     // partial signature does not verify; Proof is SIGN and PSIG, length-prefixed
+	FaultBadPartial     = "sign_bad_partial"     // partial signature that its signer vouched for does not verify
+	FaultBadReply       = "sign_bad_reply"       // partial signatures of a wrong number, or wrong and not vouched for
 	FaultMalformed      = "sign_malformed"       // undecodable message
 	FaultStranger       = "sign_stranger"        // sender is no member
 	FaultBadNonce       = "sign_bad_nonce"       // public nonce that is no pair of points

@@ -22,6 +22,7 @@ func newDuel(t *testing.T, items int) *duel {
 	w := newWorld(t, 3, 2, 3, fullPools)
 	d := &duel{world: w, id: reqID(9), signer: w.nodes[1].m}
 	d.items = w.items(items)
+	w.asked[d.id] = d.items
 	return d
 }
 

@@ -183,20 +183,14 @@ func tweakAll(k *key, items []Item) ([]bip445.TweakCtx, bool) {
 			return nil, false
 		}
 		var name bytes.Buffer
-		tweaks := make([][]byte, len(it.Tweaks))
 		for j := range it.Tweaks {
-			tweaks[j] = it.Tweaks[j][:]
-			name.Write(tweaks[j])
-			if it.XOnly[j] {
-				name.WriteByte(1)
-			} else {
-				name.WriteByte(0)
-			}
+			name.Write(it.Tweaks[j][:])
+			name.WriteByte(mode(it.XOnly[j]))
 		}
 		ctx, ok := known[name.String()]
 		if !ok {
 			var err error
-			if ctx, err = k.plain.ApplyAll(tweaks, it.XOnly); err != nil {
+			if ctx, err = applyTweaks(k.plain, it); err != nil {
 				return nil, false
 			}
 			known[name.String()] = ctx
@@ -204,6 +198,14 @@ func tweakAll(k *key, items []Item) ([]bip445.TweakCtx, bool) {
 		out[i] = ctx
 	}
 	return out, true
+}
+
+func applyTweaks(ctx bip445.TweakCtx, it *Item) (bip445.TweakCtx, error) {
+	tweaks := make([][]byte, len(it.Tweaks))
+	for j := range tweaks {
+		tweaks[j] = it.Tweaks[j][:]
+	}
+	return ctx.ApplyAll(tweaks, it.XOnly)
 }
 
 // maxTweaks is far above any derivation path with a Taproot tweak.

@@ -110,7 +110,7 @@ func TestDeterministic(t *testing.T) {
 	run := func() string {
 		w := newWorld(t, 17, 3, 5, func(c *Config) { c.Delta, c.Pool = 300, 4 })
 		items := w.items(10)
-		w.nodes[2].tamper = onPSig(func(_ int, m *psigMsg) bool { m.psigs[0][0] ^= 1; return true })
+		w.nodes[2].tamper = w.liar(2, func(_ int, m *psigMsg) bool { m.psigs[0][0] ^= 1; return true })
 		for i := range byte(4) {
 			w.approveAll(reqID(i), items)
 		}

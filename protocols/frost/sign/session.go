@@ -25,8 +25,9 @@ type session struct {
 }
 
 type reply struct {
-	psigs [][psigSize]byte
-	raw   []byte // as received, for evidence
+	psigs  [][psigSize]byte
+	vouch  [sigSize]byte
+	refill [32]byte // hash of the pool that came with them
 }
 
 func (s *session) position(i int) int {
@@ -221,14 +222,26 @@ func (m *Machine) prove(fx *effects, r *request, members []int) {
 				continue
 			}
 			t.s.spoilt, t.s.culprit = true, true
-			m.convict(fx, r, t.member, FaultBadPartial, "partial signature does not verify",
-				evidence(m.signMsg(r, t.s, t.member).encode(), t.s.replies[t.pos].raw))
+			m.accuse(fx, r, t.s, t.pos)
 		}
 		for _, t := range tasks {
 			m.explain(fx, r, t.s)
 		}
 		m.mark(r)
 	})
+}
+
+// accuse removes a member whose partial signatures are wrong. Only now its
+// signature on them is checked: while they are right nobody needs it, so it costs
+// the coordinator nothing. Without it this member alone knows who sent them.
+func (m *Machine) accuse(fx *effects, r *request, s *session, pos int) {
+	member, st, vouch := s.signers[pos], m.statement(r, s, pos), s.replies[pos].vouch
+	if member == m.self || !m.cfg.Verify(m.cfg.Members[member], st.preimage(), vouch[:]) {
+		m.convict(fx, r, member, FaultBadReply, "partial signature neither verifies nor is vouched for", nil)
+		return
+	}
+	m.peers[member].proven = true
+	m.convict(fx, r, member, FaultBadPartial, "partial signature does not verify", encodeProof(r.key.info, st.encode(), vouch))
 }
 
 // fail ends a run for trouble of this member's own.

@@ -85,7 +85,10 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 		if fault != "" {
 			m.fault(fx, from, fault, detail, nil)
 		}
-		a.reply = m.refuse(fx, from, msg, why, "").encode()
+		no := m.refuse(fx, from, msg, why, "")
+		if a.session == msg.session { // else a later session has replaced this one
+			a.reply = no.encode()
+		}
 	}
 	// A coordinator needs one session per lot and loses at most n-t, plus those
 	// spoiled by restarts. Beyond that it only burns nonces and time.
@@ -132,19 +135,21 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 	items, contexts := r.items[first:first+k], r.contexts[first:first+k]
 	m.work(fx, 2*k, func() any {
 		defer wipeAll(secrets)
-		psigs := make([][psigSize]byte, k)
+		psigs := make([]part, k)
 		for i := range psigs {
 			session, err := bip445.NewSession(set, contexts[i], aggs[i], items[i].Message[:])
 			if err != nil {
 				return err
 			}
-			if psigs[i], err = signer.Sign(&session, secrets[i]); err != nil {
+			p := &psigs[i]
+			p.item, p.aggnonce, p.pubnonce = items[i], aggs[i].Bytes(), secrets[i].PubNonce().Bytes()
+			if p.psig, err = signer.Sign(&session, secrets[i]); err != nil {
 				return err
 			}
 		}
 		return psigs
 	}, func(fx *effects, result any) {
-		psigs, ok := result.([][psigSize]byte)
+		parts, ok := result.([]part)
 		switch {
 		case m.requests[r.id] != r:
 			return // finished or cancelled meanwhile
@@ -154,7 +159,19 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 		}
 		// 9. The approval is durable (Approve's contract); nothing else needs to
 		// be: after a crash these pairs do not exist any more.
-		m.respond(fx, from, a, psigMsg{msg.request, msg.session, psigs, m.refill(from, m.missing(from))})
+		out := psigMsg{request: msg.request, session: msg.session, refill: m.refill(from, m.missing(from))}
+		for i := range parts {
+			out.psigs = append(out.psigs, parts[i].psig)
+		}
+		if from != m.self { // nobody proves anything against itself
+			st := m.newStatement(r, m.self, msg.session, msg.signers, first, k)
+			st.parts, st.refill = parts, out.refill.hash()
+			if out.vouch, err = m.vouch(st); err != nil {
+				refuse(noInvalid, "", "") // no randomness; the refill is lost with it
+				return
+			}
+		}
+		m.respond(fx, from, a, out)
 	})
 }
 

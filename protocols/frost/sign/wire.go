@@ -13,7 +13,7 @@ import (
 //
 //	NONCES 1 | pool
 //	SIGN   2 | request 32 | run 16 | sid 4 | digest 32 | first 4 | u 1 | u * id 1 | epoch 16 | k 2 | k * (aggnonce 66, index 8)
-//	PSIG   3 | request 32 | run 16 | sid 4 | k 2 | k * psig 32 | pool
+//	PSIG   3 | request 32 | run 16 | sid 4 | k 2 | k * psig 32 | vouch 64 | pool
 //	NO     4 | request 32 | run 16 | sid 4 | reason 1 | epoch 16 | code 1+len
 //	NEED   5 | count 2
 //	READY  6 | request 32
@@ -101,6 +101,7 @@ func (m psigMsg) encode() []byte {
 		for i := range m.psigs {
 			b.AddBytes(m.psigs[i][:])
 		}
+		b.AddBytes(m.vouch[:])
 		m.refill.put(b)
 	})
 }
@@ -223,25 +224,34 @@ func getSession(s *cryptobyte.String, request *requestID, session *sessionID) er
 	return nil
 }
 
+// getIDs reads a set of ids, ascending.
+func getIDs(s *cryptobyte.String) ([]int, error) {
+	var u uint8
+	if !s.ReadUint8(&u) || u == 0 || u > protocols.MaxMembers || len(*s) < int(u) {
+		return nil, malformed("signers")
+	}
+	ids := make([]int, u)
+	for i := range ids {
+		var id uint8
+		s.ReadUint8(&id) // length checked above
+		if ids[i] = int(id); i > 0 && ids[i] <= ids[i-1] {
+			return nil, malformed("signers not ascending")
+		}
+	}
+	return ids, nil
+}
+
 func getSign(s *cryptobyte.String) (signMsg, error) {
 	var m signMsg
 	if err := getSession(s, &m.request, &m.session); err != nil {
 		return m, err
 	}
-	var u uint8
-	if !s.CopyBytes(m.digest[:]) || !s.ReadUint32(&m.first) || !s.ReadUint8(&u) {
-		return m, malformed("short SIGN")
+	if !s.CopyBytes(m.digest[:]) || !s.ReadUint32(&m.first) || m.first >= maxItems {
+		return m, malformed("lot")
 	}
-	if m.first >= maxItems || u == 0 || u > protocols.MaxMembers || len(*s) < int(u) {
-		return m, malformed("lot or signers")
-	}
-	m.signers = make([]int, u)
-	for i := range m.signers {
-		var id uint8
-		s.ReadUint8(&id) // length checked above
-		if m.signers[i] = int(id); i > 0 && m.signers[i] <= m.signers[i-1] {
-			return m, malformed("signers not ascending")
-		}
+	var err error
+	if m.signers, err = getIDs(s); err != nil {
+		return m, err
 	}
 	if !s.CopyBytes(m.epoch[:]) {
 		return m, malformed("short epoch")
@@ -285,6 +295,9 @@ func getPSig(s *cryptobyte.String) (psigMsg, error) {
 		if !s.CopyBytes(m.psigs[i][:]) {
 			return m, malformed("short PSIG")
 		}
+	}
+	if !s.CopyBytes(m.vouch[:]) {
+		return m, malformed("short PSIG")
 	}
 	m.refill, err = getNonces(s)
 	return m, err

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -9,8 +10,10 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
+	"frostfed/crypto/memberkey"
 	"frostfed/protocols"
 
 	"github.com/btcsuite/btcd/btcec/v2"
@@ -35,8 +38,10 @@ type world struct {
 	config func(*Config)
 	trace  [32]byte
 
-	signs map[string]signMsg // SIGN in sight, by coordinator, signer, request and session
-	spent map[string]string  // handle -> what it signed
+	asked map[requestID][]Item
+	pubs  map[string][66]byte // public nonces in sight, by signer, coordinator, epoch and index
+	signs map[string]signMsg  // SIGN in sight, by coordinator, signer, request and session
+	spent map[string]string   // handle -> what it signed
 }
 
 type node struct {
@@ -73,6 +78,7 @@ func newPartWorld(tb testing.TB, seed uint64, t, n int, config func(*Config), pa
 	w := &world{
 		tb: tb, rng: rand.NewChaCha8(s), config: config,
 		links: make(map[[2]int]protocols.Time),
+		asked: make(map[requestID][]Item), pubs: make(map[string][66]byte),
 		signs: make(map[string]signMsg), spent: make(map[string]string),
 	}
 	w.delay = func(int, int) protocols.Time { return protocols.Time(1 + w.rng.Uint64()%50) }
@@ -106,7 +112,7 @@ func (w *world) boot(i int) {
 	nd := w.nodes[i]
 	nd.boots++
 	nd.dead = false
-	cfg := Config{Self: name(i), Rand: w.rng, Federation: [32]byte{1}, Epoch: epochID{byte(i + 1), nd.boots}}
+	cfg := Config{Self: name(i), Rand: w.rng, Federation: [32]byte{1}, Epoch: epochID{byte(i + 1), nd.boots}, Sign: w.hostSign(i), Verify: verifyHost}
 	for j := range len(w.keys) {
 		cfg.Members = append(cfg.Members, name(j))
 	}
@@ -144,6 +150,44 @@ func (w *world) restart(i int) {
 func (w *world) kill(i int) {
 	w.nodes[i].dead = true
 	w.queue = slices.DeleteFunc(w.queue, func(e *event) bool { return e.node == i })
+}
+
+// hostKey is the key a member of the tests vouches with.
+func hostKey(i int) *memberkey.HostKey {
+	hostKeys.Lock()
+	defer hostKeys.Unlock()
+	for len(hostKeys.all) <= i {
+		keys, err := memberkey.Derive(bytes.Repeat([]byte{byte(len(hostKeys.all) + 1)}, memberkey.SeedSize), 0)
+		if err != nil {
+			panic(err)
+		}
+		hostKeys.all = append(hostKeys.all, &keys.Host)
+	}
+	return hostKeys.all[i]
+}
+
+var hostKeys struct {
+	sync.Mutex
+	all []*memberkey.HostKey
+}
+
+func (w *world) hostSign(i int) func([]byte) ([]byte, error) {
+	return func(preimage []byte) ([]byte, error) {
+		sig, err := hostKey(i).Sign(preimage, [32]byte{})
+		return sig[:], err
+	}
+}
+
+func verifyHost(member protocols.NodeID, preimage, sig []byte) bool {
+	public := hostKey(index(member)).Public()
+	return memberkey.Verify(public[:], preimage, sig)
+}
+
+func index(member protocols.NodeID) (i int) {
+	if _, err := fmt.Sscanf(string(member), "member-%d", &i); err != nil || i >= protocols.MaxMembers {
+		return 0 // no such member: its signatures are not member 0's either
+	}
+	return i
 }
 
 func name(i int) protocols.NodeID { return protocols.NodeID(fmt.Sprintf("member-%03d", i)) }
@@ -236,6 +280,7 @@ func (w *world) watch(from, to int, body []byte) {
 	if !ok {
 		return
 	}
+	w.mustVouch(from, to, psig)
 	sign, ok := w.signs[signName(to, from, psig.request, psig.session)]
 	if !ok {
 		w.tb.Fatalf("member %d answers a SIGN nobody sent", from)
@@ -253,6 +298,12 @@ func (w *world) watch(from, to int, body []byte) {
 // deliver is watch for what arrives, from honest and hostile coordinators.
 func (w *world) deliver(from, to int, body []byte) {
 	if msg, err := decode(body); err == nil {
+		switch msg := msg.(type) {
+		case nonces:
+			w.note(from, to, msg)
+		case psigMsg:
+			w.note(from, to, msg.refill)
+		}
 		if s, ok := msg.(signMsg); ok {
 			// The first of several for one session is the one that may be answered.
 			if n := signName(from, to, s.request, s.session); w.signs[n].slots == nil {
@@ -260,6 +311,69 @@ func (w *world) deliver(from, to int, body []byte) {
 			}
 		}
 	}
+}
+
+func (w *world) note(signer, coordinator int, n nonces) {
+	for _, p := range n.pairs {
+		w.pubs[pubName(signer, coordinator, n.epoch, p.index)] = p.pubnonce
+	}
+}
+
+// statement is what the signer of a PSIG must vouch for, from what was seen on
+// the network and the items of the test alone.
+func (w *world) statement(signer, coordinator int, m psigMsg) *statement {
+	sign, seen := w.signs[signName(coordinator, signer, m.request, m.session)]
+	if !seen {
+		return nil
+	}
+	names := w.keys[signer].Participants
+	if names == nil {
+		names = w.nodes[signer].m.cfg.Members
+	}
+	st := &statement{federation: [32]byte{1}, signer: name(signer), request: m.request, session: m.session,
+		group: tagged(groupTag, w.keys[signer].groupInfo(names)), first: sign.first, refill: m.refill.hash()}
+	for _, i := range sign.signers {
+		st.places = append(st.places, slices.Index(names, name(i)))
+	}
+	for j := range min(len(m.psigs), len(sign.slots)) {
+		st.parts = append(st.parts, part{w.asked[m.request][int(sign.first)+j], sign.slots[j].aggnonce,
+			w.pubs[pubName(signer, coordinator, sign.epoch, sign.slots[j].index)], m.psigs[j]})
+	}
+	return st
+}
+
+// mustVouch checks that an honest signer vouches, and for nothing it could be
+// convicted of.
+func (w *world) mustVouch(from, to int, m psigMsg) {
+	if _, measured := w.tb.(*testing.B); measured || w.asked[m.request] == nil {
+		return // not to be measured; or approved by the test itself
+	}
+	st := w.statement(from, to, m)
+	if st == nil || !verifyHost(name(from), st.preimage(), m.vouch[:]) {
+		w.tb.Fatalf("member %d does not vouch for its PSIG", from)
+	}
+}
+
+// liar makes a member lie in partial signatures, and vouch for them: change
+// rewrites a PSIG, or has it dropped.
+func (w *world) liar(i int, change func(to int, m *psigMsg) bool) func(int, []byte) [][]byte {
+	return onPSig(func(to int, m *psigMsg) bool {
+		if !change(to, m) {
+			return false
+		}
+		if st := w.statement(i, to, *m); st != nil {
+			sig, err := w.hostSign(i)(st.preimage())
+			if err != nil {
+				w.tb.Fatal(err)
+			}
+			m.vouch = [64]byte(sig)
+		}
+		return true
+	})
+}
+
+func pubName(signer, coordinator int, epoch epochID, index uint64) string {
+	return fmt.Sprint(signer, coordinator, epoch, index)
 }
 
 func signName(coordinator, signer int, request requestID, s sessionID) string {
@@ -310,6 +424,7 @@ func (w *world) run(d protocols.Time) {
 
 // approve lets a member approve after a random moment.
 func (w *world) approve(i int, id requestID, items []Item) {
+	w.asked[id] = items
 	w.at(w.now+w.delay(i, i), i, func() protocols.Effects[Event] { return w.nodes[i].m.Approve(w.now, id, w.keys[i].ID, items) })
 }
 
