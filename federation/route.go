@@ -23,7 +23,16 @@ func absorb[O any](c *Core, now protocols.Time, out *Effects, prefix string, e p
 		out.Work = append(out.Work, protocols.Job{ID: prefix + "/" + job.ID, Run: job.Run})
 	}
 	out.Faults = append(out.Faults, e.Faults...)
+	for _, f := range e.Faults {
+		if f.Proof != nil {
+			c.sign.Distrust(f.Culprit)
+		}
+	}
 }
+
+// Distrust says that evidence from before proves that a member lied: it is asked
+// last to sign. What is proved in this process the Core sees itself.
+func (c *Core) Distrust(member protocols.NodeID) { c.sign.Distrust(member) }
 
 // send queues a message; it leaves with the next Tick.
 func (c *Core) send(now protocols.Time, to protocols.NodeID, protocol protocols.Protocol, body []byte) {
@@ -78,7 +87,7 @@ func (c *Core) receive(now protocols.Time, out *Effects, msg acked.Received) {
 
 // resync says again to a member that lost messages what still matters.
 func (c *Core) resync(now protocols.Time, out *Effects, peer protocols.NodeID) {
-	c.sendHello(now, peer)
+	c.introduce(now, peer)
 	c.fromEcho(now, out, c.echo.Resync(now, peer))
 	c.fromDKG(now, out, c.dkg.Resync(now, peer))
 	c.fromSign(now, out, c.sign.Resync(now, peer))
