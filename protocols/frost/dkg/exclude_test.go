@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,7 +14,7 @@ import (
 	"frostfed/protocols"
 )
 
-var full = flag.Bool("full", false, "every pair of faults at n = 7, not a sample")
+var full = flag.Bool("full", false, "every fault in every place, not a sample")
 
 // byzantine is what a faulty member does: it changes the broadcasts and messages
 // of an otherwise correct one. nil leaves them alone.
@@ -22,6 +23,8 @@ type byzantine struct {
 	broadcast func(w *network, self int, topic string, payload []byte) []byte // nil result: nothing
 	send      func(w *network, self, to int, body []byte) []byte              // likewise
 	speak     func(w *network, self int, id SessionID) []byte                 // complaint to broadcast in each session
+	wakes     protocols.Time                                                  // down until then
+	crashes   int                                                             // killed so often, at random
 	slow      bool                                                            // found out by the time-out alone
 	unseen    bool                                                            // may do no harm
 }
@@ -129,6 +132,9 @@ var faults = []byzantine{
 		broadcast: func(*network, int, string, []byte) []byte { return nil },
 		send:      dropSends(func(int, int, []byte) bool { return true })},
 	{name: "silent after M1", slow: true, send: dropSends(func(int, int, []byte) bool { return true })},
+	{name: "late", wakes: testSilence / 2, unseen: true},
+	{name: "too late", wakes: 2 * testSilence, slow: true, unseen: true},
+	{name: "crashes", crashes: 12, unseen: true},
 	{name: "signs for one only", slow: true, unseen: true, send: dropSends(func(self, to int, body []byte) bool {
 		return to != (self+1)%4 && (body[0] == kindCertSig || body[0] == kindAck || body[0] == kindRelay || body[0] == kindRecovery)
 	})},
@@ -170,6 +176,24 @@ func byzantineNetwork(t testing.TB, n int, seed uint64, faulty map[int]byzantine
 	w := newNetwork(t, n, seed)
 	for _, nd := range w.nodes {
 		nd.cfg.Silence, nd.m.cfg.Silence = testSilence, testSilence
+	}
+	left := make(map[int]int)
+	for i, b := range faulty {
+		w.nodes[i].down, left[i] = b.wakes > 0, b.crashes
+	}
+	w.crash = func(to int, _ bool) bool {
+		if left[to] == 0 || w.rng.IntN(4) > 0 {
+			return false
+		}
+		left[to]--
+		return true
+	}
+	w.passed = func() {
+		for i := range w.nodes {
+			if w.nodes[i].down && faulty[i].wakes > 0 && w.now >= faulty[i].wakes {
+				w.restart(i)
+			}
+		}
 	}
 	w.tamper = func(from int, topic string, payload []byte) []byte {
 		b, bad := faulty[from]
@@ -268,8 +292,8 @@ func without(n int, faulty map[int]byzantine) (honest []int) {
 }
 
 // One faulty member, of every kind and, at n = 4 or with -full, in every place.
-func TestOneFaulty(t *testing.T) {
-	for n := 4; n <= 6; n++ {
+func TestM1OneFaulty(t *testing.T) {
+	for n := 4; n <= 7; n++ {
 		for _, b := range faults {
 			t.Run(fmt.Sprintf("n=%d/%s", n, b.name), func(t *testing.T) {
 				for place := range n {
@@ -297,7 +321,7 @@ func TestOneFaulty(t *testing.T) {
 
 // Two faulty members of seven: every pair of places, and a sample of the pairs of
 // faults; all of them with -full.
-func TestTwoFaulty(t *testing.T) {
+func TestM1TwoFaulty(t *testing.T) {
 	const n = 7
 	seed := uint64(0)
 	for a := range n {
@@ -319,6 +343,32 @@ func TestTwoFaulty(t *testing.T) {
 					})
 				}
 			}
+		}
+	}
+}
+
+// Larger federations with as many faulty members as they stand, drawn at random.
+func TestM1ManyFaulty(t *testing.T) {
+	seeds := uint64(2)
+	if *full {
+		seeds = 100
+	}
+	for n := 8; n <= 13; n++ {
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("n=%d/%d", n, seed), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(seed, uint64(n)))
+				faulty := make(map[int]byzantine)
+				for _, i := range rng.Perm(n)[:protocols.MaxFaulty(n)] {
+					faulty[i] = faults[rng.IntN(len(faults))]
+					t.Logf("%d: %s", i, faulty[i].name)
+				}
+				w := byzantineNetwork(t, n, seed, faulty)
+				c := testCeremony("main", protocols.DefaultThreshold(n))
+				w.start(c)
+				honest := without(n, faulty)
+				w.finish(c, honest)
+				w.requireHonest(c, honest)
+			})
 		}
 	}
 }

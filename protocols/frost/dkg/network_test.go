@@ -29,6 +29,7 @@ type network struct {
 	tamper     func(from int, topic string, payload []byte) []byte // likewise; nil: nothing
 	tamperSend func(from, to int, body []byte) []byte              // nil: lost
 	crash      func(to int, before bool) bool                      // crash here? before or after the commit
+	passed     func()                                              // time has passed
 	onCommit   func(i int, record protocols.Record)                // sees every record
 }
 
@@ -279,6 +280,9 @@ func (w *network) pass(deadlines int) {
 			return
 		}
 		w.now = max(w.now, next)
+		if w.passed != nil {
+			w.passed()
+		}
 		for i, nd := range w.nodes {
 			if !nd.down && nd.m.Deadline() <= w.now {
 				w.apply(i, nd.m.Tick(w.now))
