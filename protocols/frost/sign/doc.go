@@ -84,6 +84,40 @@
 // pairs; sign, each result verified by BIP 445's rule; send. The pairs named in a
 // SIGN are gone from the pool whatever the answer is.
 //
+// # Proof of a bad partial signature
+//
+// With its host key a signer vouches for each PSIG: for the key with all public
+// shares, the request and session, T, each item with its tweaks, the aggregate
+// nonces as it was given them, its own public nonces, the partial signatures and
+// the refill. So the proof is the statement and the signature:
+//
+//	VerifyProof(federation [32]byte, proof []byte, verify Verify) (Conviction, error)
+//	type Verify func(member protocols.NodeID, preimage, sig []byte) bool
+//
+// proof is the Proof of a FaultBadPartial, and verify checks host signatures of the
+// federation's members, as for package echo. Recovery data of the key is not
+// needed: the culprit itself says under which public shares it signed. Who wants
+// to see that this was a key of the federation compares Conviction.Thresh.
+//
+// An honest member cannot be convicted. Partial signature s of signer i is right if
+//
+//	s*G = ±(R1 + b*R2) + e*λ*g*P
+//
+// where b, e, λ and the signs follow from T, the item, the key and the aggregate
+// nonces, R1 and R2 are i's own public nonces, P is its public share. All of these
+// are in the statement, and an honest signer checks this very equation before it
+// vouches, with the values it vouches for. It holds whatever aggregate nonce, T,
+// lot or handles a coordinator chose: that its nonces are not in the aggregate
+// makes a signature useless, not a partial signature wrong. A coordinator that
+// changes a word of the statement has no signature for it.
+//
+// The coordinator compares the statement with its own view, the public nonces it
+// was given above all, by verifying the signature over what it would have vouched
+// for itself. It does so only when a partial signature is wrong: while it is right
+// nobody needs the proof, and t verifications per signature would cost more than
+// the rest of the coordinator's work. A proven liar is chosen last from then on;
+// Distrust says so of those proved before.
+//
 // # What is durable
 //
 // Finished signatures, so that a member that was away is served and nothing is
@@ -100,8 +134,9 @@
 //     may be too late.
 //   - A lying coordinator wastes one pool and its turn, Delta long; nobody can
 //     prove that it lied about an aggregate nonce.
-//   - Faults convince this member only: partial signatures are not signed. That one
-//     is invalid can be checked by anyone; whose it is, rests on the channel.
+//   - A liar that does not vouch for its partial signatures, or answers what was
+//     not asked, is dropped by the coordinator and convicted by nobody: all but
+//     FaultBadPartial is this member's word.
 //   - Messages are not secret from members, and a member that approves learns who
 //     else does.
 //   - The order of coordinators can be biased by whoever chooses the request.
