@@ -35,6 +35,9 @@ type Config struct {
 	// hears of a key. It is for one that lost its database and with it the
 	// memory of when its keys were made; 0 otherwise.
 	ScanFrom bitcoin.Height
+	// SettledTo is the operator's word, after an older database was put back, that
+	// nothing this member approved up to that height is still under way.
+	SettledTo bitcoin.Height
 	// Silence is how long key generation waits for a member before this one votes
 	// to go on without it. 0 means dkg.DefaultSilence.
 	Silence protocols.Time
@@ -77,6 +80,7 @@ type Core struct {
 	keys     keyring
 	requests requestBook
 	peers    map[protocols.NodeID]*peerState
+	own      promiseLog
 
 	unsent     []dkg.Broadcast // waiting for room among this member's broadcasts
 	chainReady bool            // the backend says it is in sync
@@ -133,7 +137,7 @@ func newCore(cfg Config) (*Core, error) {
 	c := &Core{
 		cfg: cfg, id: cfg.Charter.ID(), network: network, index: index, members: cfg.Charter.Members(),
 		ledger: newLedger(), keys: newKeyring(), requests: newRequestBook(),
-		peers: make(map[protocols.NodeID]*peerState),
+		peers: make(map[protocols.NodeID]*peerState), own: promiseLog{heard: make(map[protocols.NodeID]struct{})},
 	}
 	for _, id := range c.members {
 		if id != cfg.Self {
@@ -152,12 +156,13 @@ const (
 )
 
 func (c *Core) startMachines(now protocols.Time, out *Effects, records map[string][]protocols.Record) error {
-	var random [8 + 16]byte
+	var random [8 + 16 + 16]byte
 	if _, err := io.ReadFull(c.cfg.Rand, random[:]); err != nil {
 		return fmt.Errorf("read randomness: %w", err)
 	}
 	// acked refuses boot 0; the chance is 2^-63.
 	boot := binary.BigEndian.Uint64(random[:8]) | 1
+	c.own.boot = [16]byte(random[24:])
 	var err error
 	var others []protocols.NodeID
 	for _, id := range c.members {
@@ -172,7 +177,7 @@ func (c *Core) startMachines(now protocols.Time, out *Effects, records map[strin
 	if err != nil {
 		return fmt.Errorf("restore broadcast: %w", err)
 	}
-	signMachine, signEffects, err := sign.Restore(c.signConfig([16]byte(random[8:])), records[signPrefix])
+	signMachine, signEffects, err := sign.Restore(c.signConfig([16]byte(random[8:24])), records[signPrefix])
 	if err != nil {
 		return fmt.Errorf("restore signing: %w", err)
 	}
@@ -241,7 +246,7 @@ func (c *Core) PeerUp(now protocols.Time, id protocols.NodeID) Effects {
 		p.connected, p.lastSeen = true, now
 		c.acked.PeerUp(now, id)
 		c.fromSign(now, &out, c.sign.PeerUp(now, id))
-		c.sendHello(now, id)
+		c.introduce(now, id)
 		out.Out = append(out.Out, PeerChanged{Peer: id, Connected: true})
 	}
 	return out

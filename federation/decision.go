@@ -44,6 +44,15 @@ type PeerStalled struct {
 	Stalled bool
 }
 
+// RestoredOlder says that this member's database is older than its promises: it
+// holds Known of the Made that it signed for, as Witness can prove. Nothing that
+// spends coins is approved while one up to Fence may be bound.
+type RestoredOlder struct {
+	Witness     protocols.NodeID
+	Known, Made uint64
+	Fence       bitcoin.Height
+}
+
 // KeyProposed says that a key generation begins.
 type KeyProposed struct {
 	Ceremony [32]byte
@@ -145,6 +154,7 @@ func (AskExternal) decision()      {}
 func (Rescan) decision()           {}
 func (PeerChanged) decision()      {}
 func (PeerStalled) decision()      {}
+func (RestoredOlder) decision()    {}
 func (KeyProposed) decision()      {}
 func (KeyProgress) decision()      {}
 func (KeyFailed) decision()        {}

@@ -30,7 +30,9 @@ type world struct {
 	out     [][]Decision
 	now     protocols.Time
 	blocks  []*wire.MsgBlock
-	held    map[int][]protocols.Job // jobs of members whose processor is busy elsewhere
+	held    map[int][]protocols.Job  // jobs of members whose processor is busy elsewhere
+	sent    func(protocols.Envelope) // sees every frame; may be nil
+	older   bool                     // a member was given an older disk: one may say so
 }
 
 type packet struct {
@@ -166,6 +168,9 @@ func (w *world) settle(i int, e Effects) {
 		w.t.Errorf("member %d blames an honest one: %s %s", i, f.Kind, f.Detail)
 	}
 	for _, env := range e.Send {
+		if w.sent != nil {
+			w.sent(env)
+		}
 		to := w.charter.Index(env.To)
 		w.queue = append(w.queue, packet{i, to, env})
 	}
@@ -175,8 +180,13 @@ func (w *world) settle(i int, e Effects) {
 		e.Work = nil
 	}
 	for _, d := range e.Out {
-		if _, ok := d.(Rescan); ok {
+		switch d := d.(type) {
+		case Rescan:
 			w.follow(i)
+		case RestoredOlder:
+			if !w.older {
+				w.t.Errorf("member %d takes its disk for an older one: %+v", i, d)
+			}
 		}
 	}
 	for _, job := range e.Work {

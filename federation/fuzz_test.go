@@ -7,6 +7,8 @@ import (
 
 	"github.com/btcsuite/btcd/wire/v2"
 
+	"golang.org/x/crypto/cryptobyte"
+
 	"frostfed/bitcoin"
 	"frostfed/policy"
 	"frostfed/protocols"
@@ -62,6 +64,10 @@ func FuzzNotice(f *testing.F) {
 	core, from := w.cores[0], w.configs[1].Self
 	f.Add(encodeVerdict(RequestID{1}, policy.Verdict{Rule: policy.Dust, Reason: "too small"}))
 	f.Add([]byte{noticeHello, 0, 3, '1', '.', '0'})
+	f.Add([]byte{noticeHeard, 0})
+	b := cryptobyte.NewBuilder([]byte{noticeHeard, 1})
+	(&mark{promises: 1, height: 2}).append(b)
+	f.Add(b.BytesOrPanic())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var out Effects
 		core.fromPeer(w.now, &out, from, raw)

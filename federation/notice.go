@@ -19,6 +19,8 @@ import (
 //
 //	struct { uint8 kind = 1; opaque version<0..2^16-1>; uint32 height; opaque tip[32]; } Hello;
 //	struct { uint8 kind = 2; opaque request[32]; uint8 allow; opaque rule<..>; opaque reason<..>; } Verdict;
+//
+// Kinds 3 and 4 are about promises, see restored.go.
 const (
 	noticeHello   = 1
 	noticeVerdict = 2
@@ -48,6 +50,7 @@ type peerState struct {
 	height    bitcoin.Height
 	tip       chainhash.Hash
 	early     []earlyVerdict
+	mark      *mark // the highest it said of its promises; nil if nothing
 }
 
 type earlyVerdict struct {
@@ -63,6 +66,14 @@ func (c *Core) sendHello(now protocols.Time, to protocols.NodeID) {
 	b.AddUint32(uint32(tip.Height))
 	b.AddBytes(tip.Hash[:])
 	c.send(now, to, protocols.Federation, b.BytesOrPanic())
+}
+
+// introduce begins a conversation, after a connection or when the other end has
+// lost the last one.
+func (c *Core) introduce(now protocols.Time, to protocols.NodeID) {
+	c.sendHello(now, to)
+	c.sendHeard(now, to)
+	c.sendPromised(now, to)
 }
 
 // tellTip tells all members when this member's chain view has moved, but not for
@@ -93,13 +104,13 @@ func encodeVerdict(id RequestID, v policy.Verdict) []byte {
 var errNotice = errors.New("malformed notice")
 
 // fromPeer takes a notice of another member.
-func (c *Core) fromPeer(_ protocols.Time, out *Effects, from protocols.NodeID, body []byte) {
-	if err := c.takeNotice(out, from, body); err != nil {
+func (c *Core) fromPeer(now protocols.Time, out *Effects, from protocols.NodeID, body []byte) {
+	if err := c.takeNotice(now, out, from, body); err != nil {
 		out.Faults = append(out.Faults, protocols.Fault{Culprit: from, Kind: FaultBadNotice, Detail: err.Error()})
 	}
 }
 
-func (c *Core) takeNotice(out *Effects, from protocols.NodeID, body []byte) error {
+func (c *Core) takeNotice(now protocols.Time, out *Effects, from protocols.NodeID, body []byte) error {
 	s := cryptobyte.String(body)
 	p := c.peers[from]
 	var kind uint8
@@ -123,6 +134,10 @@ func (c *Core) takeNotice(out *Effects, from protocols.NodeID, body []byte) erro
 			return errNotice
 		}
 		c.noteVerdict(out, from, id, policy.Verdict{Allow: allow == 1, Rule: policy.Rule(rule), Reason: reason})
+	case noticePromised:
+		return c.takePromised(now, out, from, &s)
+	case noticeHeard:
+		return c.takeHeard(now, out, from, &s)
 	default:
 		return errNotice
 	}

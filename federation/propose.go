@@ -309,7 +309,7 @@ func (c *Core) prune(now protocols.Time, out *Effects) {
 }
 
 func (c *Core) forget(now protocols.Time, out *Effects, r *request) {
-	if r.proposal != nil && r.verdict.Allow && r.confirmedAt != 0 {
+	if r.proposal != nil && r.confirmedAt != 0 && c.mayHavePaid(r) {
 		c.requests.paid[r.proposal.List] = r.txid
 		c.persist(out, "q/"+r.proposal.List.String(), r.txid.CloneBytes())
 	}

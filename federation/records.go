@@ -29,6 +29,8 @@ import (
 //	v/<request>     own verdict; if it allows, what was approved
 //	x/<request>     signatures, transaction, where it was confirmed
 //	w               spending window
+//	m               count of own promises, and the fence after a restore
+//	k/<index>       the highest count that another member signed of its own
 //
 // Values of our own making begin with a version byte.
 const recordVersion = 1
@@ -199,9 +201,15 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 		c.requests.window = window
 		return err
 	}
+	if r.Key == "m" {
+		return c.loadPromiseLog(r.Value)
+	}
 	kind, rest, _ := strings.Cut(r.Key, "/")
 	if kind == "b" || kind == "c" {
 		return c.ledger.load(r)
+	}
+	if kind == "k" {
+		return c.loadMark(rest, r.Value)
 	}
 	id, err := hex.DecodeString(rest)
 	if err != nil || len(id) != 32 {

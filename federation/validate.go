@@ -23,9 +23,10 @@ const maxAttempts = 8
 
 // validate judges a request by this member's own data, and approves or refuses.
 // Approval is for good, and so is the no of the operator's command, which is asked
-// once; another refusal may be lifted by a later call.
+// once; another refusal may be lifted by a later call. Before this member has heard
+// from the others what it promised before, it does not judge.
 func (c *Core) validate(now protocols.Time, out *Effects, r *request) {
-	if r.verdict.Allow || r.verdict.Rule == policy.ExternalRefused || r.finished(c.height()) || r.external == externalAsked {
+	if r.verdict.Allow || r.verdict.Rule == policy.ExternalRefused || r.finished(c.height()) || r.external == externalAsked || !c.heardEnough() {
 		return
 	}
 	v, spend := c.judge(r)
@@ -66,7 +67,7 @@ func (c *Core) judge(r *request) (policy.Verdict, *bitcoin.Spend) {
 	if !verdict.Allow {
 		return verdict, nil
 	}
-	return policy.All(verdict, c.requests.window.Check(c.cfg.Policy, c.height(), spend)), spend
+	return policy.All(verdict, c.requests.window.Check(c.cfg.Policy, c.height(), spend), c.checkRestored()), spend
 }
 
 func (c *Core) judgeMessage(r *request) policy.Verdict {
@@ -134,6 +135,7 @@ func (c *Core) approve(now protocols.Time, out *Effects, r *request, spend *bitc
 		c.requests.lock(r)
 		c.requests.window = c.requests.window.Add(c.height(), spend)
 		c.persist(out, "w", c.requests.window.Encode())
+		c.promiseMade(now, out)
 		if k, ok := c.keyOf(r.key); ok {
 			for _, own := range spend.Own {
 				if own != nil && own.Path.Branch == bitcoin.Change {
@@ -223,6 +225,11 @@ func (v *view) List(id bitcoin.PayoutID) (bitcoin.PayoutList, bool) {
 func (v *view) Paid(list bitcoin.PayoutID) (chainhash.Hash, bool) {
 	if txid, ok := v.requests.paid[list]; ok {
 		return txid, true
+	}
+	for _, r := range v.requests.sorted() {
+		if r.proposal != nil && r.proposal.List == list && !r.verdict.Allow && v.mayHavePaid(r) {
+			return r.txid, true
+		}
 	}
 	attempts := v.requests.attempts(list)
 	for _, a := range attempts {

@@ -57,8 +57,10 @@ type Status struct {
 	Connected  int // members, this one included
 	Tip        BlockID
 	ChainReady bool
-	Keys       int // active
-	Open       int // requests that are not finished
+	Keys       int            // active
+	Open       int            // requests that are not finished
+	Fence      bitcoin.Height // up to which forgotten promises may bind coins; 0: none
+	Heard      bool           // enough members have told what they know of this one's promises
 }
 
 // Status returns the short view.
@@ -66,6 +68,9 @@ func (c *Core) Status() Status {
 	tip, _ := c.ledger.tip()
 	s := Status{Federation: c.id.String(), Name: c.cfg.Charter.Name, Network: c.network, Self: c.cfg.Self, Index: c.index,
 		N: c.cfg.Charter.N(), T: c.cfg.Charter.Threshold, Connected: 1, Tip: tip, ChainReady: c.chainReady}
+	if s.Heard = c.heardEnough(); c.fenced() {
+		s.Fence = c.own.fence
+	}
 	for _, k := range c.keys.keys {
 		if k.active {
 			s.Keys++

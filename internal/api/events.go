@@ -74,6 +74,9 @@ func (s *service) decision(out *v1.StreamEventsResponse, d federation.Decision) 
 		out.Event = &v1.StreamEventsResponse_PeerChanged{PeerChanged: &v1.PeerChanged{Peer: s.member(d.Peer), Connected: d.Connected}}
 	case federation.PeerStalled:
 		out.Event = &v1.StreamEventsResponse_PeerStalled{PeerStalled: &v1.PeerStalled{Peer: s.member(d.Peer), Stalled: d.Stalled}}
+	case federation.RestoredOlder:
+		out.Event = &v1.StreamEventsResponse_RestoredOlder{RestoredOlder: &v1.RestoredOlder{Witness: s.member(d.Witness),
+			Known: int64(d.Known), Made: int64(d.Made), Fence: uint32(d.Fence)}}
 	case federation.KeyProposed:
 		out.Event = &v1.StreamEventsResponse_KeyProposed{KeyProposed: &v1.KeyProposed{Ceremony: hex.EncodeToString(d.Ceremony[:]),
 			Label: d.Label, Proposer: s.member(d.Proposer)}}

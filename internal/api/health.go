@@ -48,6 +48,12 @@ func unready(st federation.Status, trouble error) []Unready {
 	if st.Connected < st.T {
 		out = append(out, Unready{"members", fmt.Sprintf("%d members are connected, this one included; %d must sign", st.Connected, st.T),
 			"'frostfed peers' shows who is away and why"})
+	} else if !st.Heard {
+		out = append(out, Unready{"heard", "fewer than t-1 members have shown, since this one started, what it had promised", "wait some seconds"})
+	}
+	if st.Fence != 0 {
+		out = append(out, Unready{"restored", fmt.Sprintf("the database is older than this member's promises, which may bind coins up to block %d", st.Fence),
+			"see Restore in docs/operations.md: it ends when all those coins are spent, or with chain.settled_to"})
 	}
 	switch {
 	case trouble != nil:

@@ -72,7 +72,7 @@ func TestReadiness(t *testing.T) {
 }
 
 func TestUnready(t *testing.T) {
-	fine := federation.Status{N: 5, T: 3, Connected: 3, Keys: 1, ChainReady: true, Tip: federation.BlockID{Hash: [32]byte{1}}}
+	fine := federation.Status{N: 5, T: 3, Connected: 3, Heard: true, Keys: 1, ChainReady: true, Tip: federation.BlockID{Hash: [32]byte{1}}}
 	for _, tc := range []struct {
 		name    string
 		change  func(*federation.Status)
@@ -81,6 +81,8 @@ func TestUnready(t *testing.T) {
 	}{
 		{"ready", func(*federation.Status) {}, nil, ""},
 		{"too few members", func(s *federation.Status) { s.Connected = 2 }, nil, "members"},
+		{"nobody spoke yet", func(s *federation.Status) { s.Heard = false }, nil, "heard"},
+		{"older database", func(s *federation.Status) { s.Fence = 7 }, nil, "restored"},
 		{"chain in trouble", func(s *federation.Status) { s.ChainReady = false }, errors.New("node is syncing"), "chain"},
 		{"chain not asked yet", func(s *federation.Status) { s.ChainReady = false }, nil, "chain"},
 		{"no block", func(s *federation.Status) { s.Tip = federation.BlockID{} }, nil, "tip"},

@@ -3248,6 +3248,7 @@ type StreamEventsResponse struct {
 	//	*StreamEventsResponse_RequestConfirmed
 	//	*StreamEventsResponse_CoinReceived
 	//	*StreamEventsResponse_TipChanged
+	//	*StreamEventsResponse_RestoredOlder
 	Event         isStreamEventsResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3495,6 +3496,15 @@ func (x *StreamEventsResponse) GetTipChanged() *TipChanged {
 	return nil
 }
 
+func (x *StreamEventsResponse) GetRestoredOlder() *RestoredOlder {
+	if x != nil {
+		if x, ok := x.Event.(*StreamEventsResponse_RestoredOlder); ok {
+			return x.RestoredOlder
+		}
+	}
+	return nil
+}
+
 type isStreamEventsResponse_Event interface {
 	isStreamEventsResponse_Event()
 }
@@ -3587,6 +3597,10 @@ type StreamEventsResponse_TipChanged struct {
 	TipChanged *TipChanged `protobuf:"bytes,23,opt,name=tip_changed,json=tipChanged,proto3,oneof"`
 }
 
+type StreamEventsResponse_RestoredOlder struct {
+	RestoredOlder *RestoredOlder `protobuf:"bytes,24,opt,name=restored_older,json=restoredOlder,proto3,oneof"`
+}
+
 func (*StreamEventsResponse_Opened) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_Lost) isStreamEventsResponse_Event() {}
@@ -3630,6 +3644,8 @@ func (*StreamEventsResponse_RequestConfirmed) isStreamEventsResponse_Event() {}
 func (*StreamEventsResponse_CoinReceived) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_TipChanged) isStreamEventsResponse_Event() {}
+
+func (*StreamEventsResponse_RestoredOlder) isStreamEventsResponse_Event() {}
 
 // Opened says that the stream sees all that happens from now on.
 type Opened struct {
@@ -4090,6 +4106,75 @@ func (x *PeerStalled) GetStalled() bool {
 	return false
 }
 
+// RestoredOlder says that the database of this member is older than its promises.
+type RestoredOlder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Witness       *Member                `protobuf:"bytes,1,opt,name=witness,proto3" json:"witness,omitempty"` // who proved it
+	Known         int64                  `protobuf:"varint,2,opt,name=known,proto3" json:"known,omitempty"`    // promises in the database
+	Made          int64                  `protobuf:"varint,3,opt,name=made,proto3" json:"made,omitempty"`      // promises that this member signed for
+	Fence         uint32                 `protobuf:"varint,4,opt,name=fence,proto3" json:"fence,omitempty"`    // height up to which coins may be bound
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoredOlder) Reset() {
+	*x = RestoredOlder{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoredOlder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoredOlder) ProtoMessage() {}
+
+func (x *RestoredOlder) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoredOlder.ProtoReflect.Descriptor instead.
+func (*RestoredOlder) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *RestoredOlder) GetWitness() *Member {
+	if x != nil {
+		return x.Witness
+	}
+	return nil
+}
+
+func (x *RestoredOlder) GetKnown() int64 {
+	if x != nil {
+		return x.Known
+	}
+	return 0
+}
+
+func (x *RestoredOlder) GetMade() int64 {
+	if x != nil {
+		return x.Made
+	}
+	return 0
+}
+
+func (x *RestoredOlder) GetFence() uint32 {
+	if x != nil {
+		return x.Fence
+	}
+	return 0
+}
+
 type KeyProposed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ceremony      string                 `protobuf:"bytes,1,opt,name=ceremony,proto3" json:"ceremony,omitempty"`
@@ -4101,7 +4186,7 @@ type KeyProposed struct {
 
 func (x *KeyProposed) Reset() {
 	*x = KeyProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4113,7 +4198,7 @@ func (x *KeyProposed) String() string {
 func (*KeyProposed) ProtoMessage() {}
 
 func (x *KeyProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4126,7 +4211,7 @@ func (x *KeyProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProposed.ProtoReflect.Descriptor instead.
 func (*KeyProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *KeyProposed) GetCeremony() string {
@@ -4163,7 +4248,7 @@ type KeyProgress struct {
 
 func (x *KeyProgress) Reset() {
 	*x = KeyProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4175,7 +4260,7 @@ func (x *KeyProgress) String() string {
 func (*KeyProgress) ProtoMessage() {}
 
 func (x *KeyProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4188,7 +4273,7 @@ func (x *KeyProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProgress.ProtoReflect.Descriptor instead.
 func (*KeyProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *KeyProgress) GetCeremony() string {
@@ -4237,7 +4322,7 @@ type KeyFailed struct {
 
 func (x *KeyFailed) Reset() {
 	*x = KeyFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4249,7 +4334,7 @@ func (x *KeyFailed) String() string {
 func (*KeyFailed) ProtoMessage() {}
 
 func (x *KeyFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4262,7 +4347,7 @@ func (x *KeyFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFailed.ProtoReflect.Descriptor instead.
 func (*KeyFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *KeyFailed) GetCeremony() string {
@@ -4298,7 +4383,7 @@ type KeyReady struct {
 
 func (x *KeyReady) Reset() {
 	*x = KeyReady{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4310,7 +4395,7 @@ func (x *KeyReady) String() string {
 func (*KeyReady) ProtoMessage() {}
 
 func (x *KeyReady) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4323,7 +4408,7 @@ func (x *KeyReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyReady.ProtoReflect.Descriptor instead.
 func (*KeyReady) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *KeyReady) GetKeyId() string {
@@ -4365,7 +4450,7 @@ type PayoutListAdded struct {
 
 func (x *PayoutListAdded) Reset() {
 	*x = PayoutListAdded{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4377,7 +4462,7 @@ func (x *PayoutListAdded) String() string {
 func (*PayoutListAdded) ProtoMessage() {}
 
 func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4390,7 +4475,7 @@ func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayoutListAdded.ProtoReflect.Descriptor instead.
 func (*PayoutListAdded) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PayoutListAdded) GetListId() string {
@@ -4426,7 +4511,7 @@ type RequestProposed struct {
 
 func (x *RequestProposed) Reset() {
 	*x = RequestProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4438,7 +4523,7 @@ func (x *RequestProposed) String() string {
 func (*RequestProposed) ProtoMessage() {}
 
 func (x *RequestProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4451,7 +4536,7 @@ func (x *RequestProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestProposed.ProtoReflect.Descriptor instead.
 func (*RequestProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *RequestProposed) GetRequestId() string {
@@ -4493,7 +4578,7 @@ type RequestJudged struct {
 
 func (x *RequestJudged) Reset() {
 	*x = RequestJudged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4505,7 +4590,7 @@ func (x *RequestJudged) String() string {
 func (*RequestJudged) ProtoMessage() {}
 
 func (x *RequestJudged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4518,7 +4603,7 @@ func (x *RequestJudged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestJudged.ProtoReflect.Descriptor instead.
 func (*RequestJudged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RequestJudged) GetRequestId() string {
@@ -4555,7 +4640,7 @@ type SigningProgress struct {
 
 func (x *SigningProgress) Reset() {
 	*x = SigningProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4567,7 +4652,7 @@ func (x *SigningProgress) String() string {
 func (*SigningProgress) ProtoMessage() {}
 
 func (x *SigningProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4580,7 +4665,7 @@ func (x *SigningProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningProgress.ProtoReflect.Descriptor instead.
 func (*SigningProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SigningProgress) GetRequestId() string {
@@ -4628,7 +4713,7 @@ type SigningFailed struct {
 
 func (x *SigningFailed) Reset() {
 	*x = SigningFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4640,7 +4725,7 @@ func (x *SigningFailed) String() string {
 func (*SigningFailed) ProtoMessage() {}
 
 func (x *SigningFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4653,7 +4738,7 @@ func (x *SigningFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningFailed.ProtoReflect.Descriptor instead.
 func (*SigningFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SigningFailed) GetRequestId() string {
@@ -4682,7 +4767,7 @@ type RequestSigned struct {
 
 func (x *RequestSigned) Reset() {
 	*x = RequestSigned{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4694,7 +4779,7 @@ func (x *RequestSigned) String() string {
 func (*RequestSigned) ProtoMessage() {}
 
 func (x *RequestSigned) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4707,7 +4792,7 @@ func (x *RequestSigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSigned.ProtoReflect.Descriptor instead.
 func (*RequestSigned) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *RequestSigned) GetRequestId() string {
@@ -4749,7 +4834,7 @@ type RequestConfirmed struct {
 
 func (x *RequestConfirmed) Reset() {
 	*x = RequestConfirmed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4761,7 +4846,7 @@ func (x *RequestConfirmed) String() string {
 func (*RequestConfirmed) ProtoMessage() {}
 
 func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4774,7 +4859,7 @@ func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestConfirmed.ProtoReflect.Descriptor instead.
 func (*RequestConfirmed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RequestConfirmed) GetRequestId() string {
@@ -4810,7 +4895,7 @@ type CoinReceived struct {
 
 func (x *CoinReceived) Reset() {
 	*x = CoinReceived{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4822,7 +4907,7 @@ func (x *CoinReceived) String() string {
 func (*CoinReceived) ProtoMessage() {}
 
 func (x *CoinReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4835,7 +4920,7 @@ func (x *CoinReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoinReceived.ProtoReflect.Descriptor instead.
 func (*CoinReceived) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *CoinReceived) GetKeyId() string {
@@ -4876,7 +4961,7 @@ type TipChanged struct {
 
 func (x *TipChanged) Reset() {
 	*x = TipChanged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4888,7 +4973,7 @@ func (x *TipChanged) String() string {
 func (*TipChanged) ProtoMessage() {}
 
 func (x *TipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4901,7 +4986,7 @@ func (x *TipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TipChanged.ProtoReflect.Descriptor instead.
 func (*TipChanged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TipChanged) GetBlock() *Block {
@@ -5151,7 +5236,7 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse\"\x15\n" +
-	"\x13StreamEventsRequest\"\xa2\v\n" +
+	"\x13StreamEventsRequest\"\xe7\v\n" +
 	"\x14StreamEventsResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
 	"\x06opened\x18\x02 \x01(\v2\x13.frostfed.v1.OpenedH\x00R\x06opened\x12'\n" +
@@ -5180,7 +5265,8 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x11request_confirmed\x18\x15 \x01(\v2\x1d.frostfed.v1.RequestConfirmedH\x00R\x10requestConfirmed\x12@\n" +
 	"\rcoin_received\x18\x16 \x01(\v2\x19.frostfed.v1.CoinReceivedH\x00R\fcoinReceived\x12:\n" +
 	"\vtip_changed\x18\x17 \x01(\v2\x17.frostfed.v1.TipChangedH\x00R\n" +
-	"tipChangedB\a\n" +
+	"tipChanged\x12C\n" +
+	"\x0erestored_older\x18\x18 \x01(\v2\x1a.frostfed.v1.RestoredOlderH\x00R\rrestoredOlderB\a\n" +
 	"\x05event\"\b\n" +
 	"\x06Opened\"\x1c\n" +
 	"\x04Lost\x12\x14\n" +
@@ -5211,7 +5297,12 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\"P\n" +
 	"\vPeerStalled\x12'\n" +
 	"\x04peer\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x04peer\x12\x18\n" +
-	"\astalled\x18\x02 \x01(\bR\astalled\"p\n" +
+	"\astalled\x18\x02 \x01(\bR\astalled\"~\n" +
+	"\rRestoredOlder\x12-\n" +
+	"\awitness\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\awitness\x12\x14\n" +
+	"\x05known\x18\x02 \x01(\x03R\x05known\x12\x12\n" +
+	"\x04made\x18\x03 \x01(\x03R\x04made\x12\x14\n" +
+	"\x05fence\x18\x04 \x01(\rR\x05fence\"p\n" +
 	"\vKeyProposed\x12\x1a\n" +
 	"\bceremony\x18\x01 \x01(\tR\bceremony\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12/\n" +
@@ -5329,7 +5420,7 @@ func file_frostfed_v1_frostfed_proto_rawDescGZIP() []byte {
 }
 
 var file_frostfed_v1_frostfed_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
+var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(RequestKind)(0),                // 0: frostfed.v1.RequestKind
 	(RequestState)(0),               // 1: frostfed.v1.RequestState
@@ -5392,20 +5483,21 @@ var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(*Rescan)(nil),                  // 58: frostfed.v1.Rescan
 	(*PeerChanged)(nil),             // 59: frostfed.v1.PeerChanged
 	(*PeerStalled)(nil),             // 60: frostfed.v1.PeerStalled
-	(*KeyProposed)(nil),             // 61: frostfed.v1.KeyProposed
-	(*KeyProgress)(nil),             // 62: frostfed.v1.KeyProgress
-	(*KeyFailed)(nil),               // 63: frostfed.v1.KeyFailed
-	(*KeyReady)(nil),                // 64: frostfed.v1.KeyReady
-	(*PayoutListAdded)(nil),         // 65: frostfed.v1.PayoutListAdded
-	(*RequestProposed)(nil),         // 66: frostfed.v1.RequestProposed
-	(*RequestJudged)(nil),           // 67: frostfed.v1.RequestJudged
-	(*SigningProgress)(nil),         // 68: frostfed.v1.SigningProgress
-	(*SigningFailed)(nil),           // 69: frostfed.v1.SigningFailed
-	(*RequestSigned)(nil),           // 70: frostfed.v1.RequestSigned
-	(*RequestConfirmed)(nil),        // 71: frostfed.v1.RequestConfirmed
-	(*CoinReceived)(nil),            // 72: frostfed.v1.CoinReceived
-	(*TipChanged)(nil),              // 73: frostfed.v1.TipChanged
-	(*timestamppb.Timestamp)(nil),   // 74: google.protobuf.Timestamp
+	(*RestoredOlder)(nil),           // 61: frostfed.v1.RestoredOlder
+	(*KeyProposed)(nil),             // 62: frostfed.v1.KeyProposed
+	(*KeyProgress)(nil),             // 63: frostfed.v1.KeyProgress
+	(*KeyFailed)(nil),               // 64: frostfed.v1.KeyFailed
+	(*KeyReady)(nil),                // 65: frostfed.v1.KeyReady
+	(*PayoutListAdded)(nil),         // 66: frostfed.v1.PayoutListAdded
+	(*RequestProposed)(nil),         // 67: frostfed.v1.RequestProposed
+	(*RequestJudged)(nil),           // 68: frostfed.v1.RequestJudged
+	(*SigningProgress)(nil),         // 69: frostfed.v1.SigningProgress
+	(*SigningFailed)(nil),           // 70: frostfed.v1.SigningFailed
+	(*RequestSigned)(nil),           // 71: frostfed.v1.RequestSigned
+	(*RequestConfirmed)(nil),        // 72: frostfed.v1.RequestConfirmed
+	(*CoinReceived)(nil),            // 73: frostfed.v1.CoinReceived
+	(*TipChanged)(nil),              // 74: frostfed.v1.TipChanged
+	(*timestamppb.Timestamp)(nil),   // 75: google.protobuf.Timestamp
 }
 var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	2,  // 0: frostfed.v1.GetStatusResponse.self:type_name -> frostfed.v1.Member
@@ -5414,7 +5506,7 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	12, // 3: frostfed.v1.ListMembersResponse.members:type_name -> frostfed.v1.MemberStatus
 	13, // 4: frostfed.v1.ListMembersResponse.seeds:type_name -> frostfed.v1.Seed
 	2,  // 5: frostfed.v1.MemberStatus.member:type_name -> frostfed.v1.Member
-	74, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
+	75, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
 	2,  // 7: frostfed.v1.Key.waiting:type_name -> frostfed.v1.Member
 	14, // 8: frostfed.v1.ListKeysResponse.keys:type_name -> frostfed.v1.Key
 	23, // 9: frostfed.v1.ListCoinsResponse.coins:type_name -> frostfed.v1.Coin
@@ -5436,7 +5528,7 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	37, // 25: frostfed.v1.WaitRequestResponse.request:type_name -> frostfed.v1.Request
 	47, // 26: frostfed.v1.ListFaultsResponse.faults:type_name -> frostfed.v1.FaultCount
 	2,  // 27: frostfed.v1.FaultCount.member:type_name -> frostfed.v1.Member
-	74, // 28: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
+	75, // 28: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
 	52, // 29: frostfed.v1.StreamEventsResponse.opened:type_name -> frostfed.v1.Opened
 	53, // 30: frostfed.v1.StreamEventsResponse.lost:type_name -> frostfed.v1.Lost
 	54, // 31: frostfed.v1.StreamEventsResponse.fault:type_name -> frostfed.v1.Fault
@@ -5446,71 +5538,73 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	58, // 35: frostfed.v1.StreamEventsResponse.rescan:type_name -> frostfed.v1.Rescan
 	59, // 36: frostfed.v1.StreamEventsResponse.peer_changed:type_name -> frostfed.v1.PeerChanged
 	60, // 37: frostfed.v1.StreamEventsResponse.peer_stalled:type_name -> frostfed.v1.PeerStalled
-	61, // 38: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
-	62, // 39: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
-	63, // 40: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
-	64, // 41: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
-	65, // 42: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
-	66, // 43: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
-	67, // 44: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
-	68, // 45: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
-	69, // 46: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
-	70, // 47: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
-	71, // 48: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
-	72, // 49: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
-	73, // 50: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
-	2,  // 51: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
-	2,  // 52: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
-	2,  // 53: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
-	2,  // 54: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 55: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
-	2,  // 56: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
-	0,  // 57: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
-	2,  // 58: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 59: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
-	3,  // 60: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
-	2,  // 61: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
-	0,  // 62: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
-	4,  // 63: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
-	8,  // 64: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
-	10, // 65: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
-	15, // 66: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
-	17, // 67: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
-	19, // 68: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
-	21, // 69: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
-	25, // 70: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
-	28, // 71: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
-	30, // 72: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
-	33, // 73: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
-	35, // 74: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
-	39, // 75: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
-	41, // 76: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
-	43, // 77: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
-	45, // 78: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
-	50, // 79: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
-	48, // 80: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
-	9,  // 81: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
-	11, // 82: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
-	16, // 83: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
-	18, // 84: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
-	20, // 85: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
-	22, // 86: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
-	26, // 87: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
-	29, // 88: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
-	31, // 89: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
-	34, // 90: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
-	36, // 91: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
-	40, // 92: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
-	42, // 93: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
-	44, // 94: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
-	46, // 95: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
-	51, // 96: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
-	49, // 97: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
-	81, // [81:98] is the sub-list for method output_type
-	64, // [64:81] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	62, // 38: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
+	63, // 39: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
+	64, // 40: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
+	65, // 41: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
+	66, // 42: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
+	67, // 43: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
+	68, // 44: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
+	69, // 45: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
+	70, // 46: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
+	71, // 47: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
+	72, // 48: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
+	73, // 49: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
+	74, // 50: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
+	61, // 51: frostfed.v1.StreamEventsResponse.restored_older:type_name -> frostfed.v1.RestoredOlder
+	2,  // 52: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
+	2,  // 53: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
+	2,  // 54: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
+	2,  // 55: frostfed.v1.RestoredOlder.witness:type_name -> frostfed.v1.Member
+	2,  // 56: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 57: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
+	2,  // 58: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
+	0,  // 59: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
+	2,  // 60: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 61: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
+	3,  // 62: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
+	2,  // 63: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
+	0,  // 64: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
+	4,  // 65: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
+	8,  // 66: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
+	10, // 67: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
+	15, // 68: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
+	17, // 69: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
+	19, // 70: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
+	21, // 71: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
+	25, // 72: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
+	28, // 73: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
+	30, // 74: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
+	33, // 75: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
+	35, // 76: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
+	39, // 77: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
+	41, // 78: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
+	43, // 79: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
+	45, // 80: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
+	50, // 81: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
+	48, // 82: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
+	9,  // 83: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
+	11, // 84: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
+	16, // 85: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
+	18, // 86: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
+	20, // 87: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
+	22, // 88: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
+	26, // 89: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
+	29, // 90: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
+	31, // 91: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
+	34, // 92: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
+	36, // 93: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
+	40, // 94: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
+	42, // 95: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
+	44, // 96: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
+	46, // 97: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
+	51, // 98: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
+	49, // 99: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
+	83, // [83:100] is the sub-list for method output_type
+	66, // [66:83] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_frostfed_v1_frostfed_proto_init() }
@@ -5546,6 +5640,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 		(*StreamEventsResponse_RequestConfirmed)(nil),
 		(*StreamEventsResponse_CoinReceived)(nil),
 		(*StreamEventsResponse_TipChanged)(nil),
+		(*StreamEventsResponse_RestoredOlder)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5553,7 +5648,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_frostfed_v1_frostfed_proto_rawDesc), len(file_frostfed_v1_frostfed_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   72,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
