@@ -3,7 +3,7 @@ SEEDS ?= 500
 START ?= 1
 TIME  ?= 30s
 
-.PHONY: help check test race sim fuzz e2e demo bench cover gen ci
+.PHONY: help check test race sim exhaust fuzz e2e demo bench cover gen ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ race: ## the race detector, on what has goroutines
 
 sim: ## simulated federations: make sim SEEDS=20000 START=1
 	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0
+
+exhaust: ## the cryptography over a group of 13 elements: every share, nonce and lie
+	go vet -tags toygroup ./crypto/... && go test -tags toygroup ./crypto/...
 
 fuzz: ## every fuzz target for TIME
 	.ci/fuzz $(TIME)

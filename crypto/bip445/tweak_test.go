@@ -1,3 +1,5 @@
+//go:build !toygroup
+
 package bip445
 
 import (

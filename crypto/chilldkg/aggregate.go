@@ -68,8 +68,7 @@ func (a *aggregate) publicKeys() (*publicKeys, error) {
 	if a.coms[0].IsInfinity() {
 		return nil, errDegenerate
 	}
-	hash := tagTapTweak.Hash(a.raw[1:pointSize])
-	tweak, err := secp.ParseScalar(hash[:])
+	tweak, err := secp.ScalarFromHash(tagTapTweak.Hash(a.raw[1:pointSize]))
 	if err != nil {
 		return nil, fmt.Errorf("taproot tweak: %w", err)
 	}

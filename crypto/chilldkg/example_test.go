@@ -1,3 +1,5 @@
+//go:build !toygroup
+
 package chilldkg_test
 
 import (

@@ -48,15 +48,15 @@ func deal(h secp.Scalar, id int, params *SessionParams, random []byte) (*dealt, 
 	secnonce := tagSecnonce.Hash(d.seed[:])
 	defer clear(secnonce[:])
 	var err error
-	if d.secnonce, err = secp.ParseScalarNonZero(secnonce[:]); err != nil {
-		return nil, fmt.Errorf("derive nonce: %w", err)
+	if d.secnonce, err = secp.ScalarFromHash(secnonce); err != nil || d.secnonce.IsZero() {
+		return nil, fmt.Errorf("derive nonce: %w", secp.ErrScalar)
 	}
 	coeffs := make([]secp.Scalar, params.t)
 	defer wipe(coeffs)
 	d.pmsg1 = make([]byte, 0, params.pmsg1Size())
 	for k := range coeffs {
 		a := tagCoeffs.Hash(d.seed[:], b4(k))
-		coeffs[k], err = secp.ParseScalar(a[:])
+		coeffs[k], err = secp.ScalarFromHash(a)
 		clear(a[:])
 		if err != nil {
 			return nil, fmt.Errorf("derive polynomial: %w", err)

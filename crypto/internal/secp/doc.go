@@ -14,6 +14,9 @@
 // use of them against a list that names the reason. Sums, products and
 // negations of scalars are constant time.
 //
+// Under the build tag toygroup a group of 13 elements takes the place of the
+// curve, for the exhaustive tests of the packages above: see toy_point.go.
+//
 // Scalars and points are values: assigning copies, and the zero values are the
 // scalar 0 and the point at infinity.
 package secp

@@ -1,3 +1,5 @@
+//go:build !toygroup
+
 package secp
 
 import voi "gitlab.com/yawning/secp256k1-voi"

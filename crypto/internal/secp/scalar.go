@@ -1,3 +1,5 @@
+//go:build !toygroup
+
 package secp
 
 import (
@@ -45,6 +47,11 @@ func ReduceScalar(b [32]byte) Scalar {
 	s.v.SetBytes(&b)
 	return s
 }
+
+// ScalarFromHash returns the scalar that a hash encodes, for derivations that
+// are specified to fail rather than to reduce: with probability 2^-127, if the
+// hash is not below the order.
+func ScalarFromHash(h [32]byte) (Scalar, error) { return ParseScalar(h[:]) }
 
 // ScalarFromUint returns v as a scalar.
 func ScalarFromUint(v uint64) Scalar {
