@@ -2,6 +2,7 @@ package sign
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"frostfed/protocols"
@@ -31,8 +32,8 @@ func BenchmarkSignature(b *testing.B) {
 	}
 }
 
-// BenchmarkBatch is a batch of 64 items, one lot.
-func BenchmarkBatch(b *testing.B) {
+// BenchmarkLot is a batch of 64 items, one lot.
+func BenchmarkLot(b *testing.B) {
 	for _, size := range [][2]int{{4, 5}, {14, 20}} {
 		b.Run(fmt.Sprintf("%d-of-%d", size[0], size[1]), func(b *testing.B) {
 			w := newWorld(b, 31, size[0], size[1], fullPools)
@@ -50,4 +51,43 @@ func BenchmarkBatch(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkBatch is one request of 5,000 items at 50 members, with what it costs on
+// the network, and the live heap of its coordinator in the middle of it. It takes
+// a minute: run it with -benchtime 1x.
+func BenchmarkBatch(b *testing.B) {
+	const count = 5000
+	w := newWorld(b, 32, 34, 50, fullPools)
+	w.delay = func(int, int) protocols.Time { return 1 }
+	items := w.items(count)
+	n := byte(0)
+	for b.Loop() {
+		n++
+		w.sent, w.bytes = 0, 0
+		w.approveAll(reqID(n), items)
+		most := w.watchLoad(600_000, func() bool { return w.nodes[0].signed[reqID(n)] != nil })
+		b.ReportMetric(float64(w.sent)/count, "msgs/sig")
+		b.ReportMetric(float64(w.bytes)/count, "wire-B/sig")
+		b.ReportMetric(float64(most.held), "held-pairs")
+		b.ReportMetric(float64(most.issued), "issued-pairs")
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N)/count, "ms/sig")
+
+	id := reqID(n + 1)
+	c := w.ranked(id)[0]
+	w.approveAll(id, items)
+	w.watchLoad(600_000, func() bool {
+		r := w.nodes[c].m.requests[id]
+		return r != nil && r.run != nil && r.run.lot > count/2
+	})
+	heap := func() float64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return float64(s.HeapAlloc)
+	}
+	with := heap()
+	w.nodes[c].m, w.queue = nil, nil
+	b.ReportMetric((with-heap())/(1<<20), "MiB/member")
 }

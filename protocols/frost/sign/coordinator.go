@@ -17,7 +17,8 @@ type run struct {
 	live    []*session // of the current lot, that may still complete
 	closing int        // sessions whose aggregate is being computed
 	clock   uint64
-	starved bool // waits for nonces
+	starved bool   // waits for nonces
+	turn    uint64 // when its last session was opened, see Machine.turns
 	failed  bool
 }
 
@@ -71,9 +72,9 @@ func (m *Machine) advance(fx *effects, r *request) {
 	if m.overdrawn(fx, r) {
 		return
 	}
-	k := min(maxLot, m.cfg.Pool, len(r.items)-run.lot)
 	run.starved = false
 	for run.closing == 0 && m.impatientAt(r) <= m.now {
+		k := m.share(r)
 		ready := m.ready(r, k)
 		if len(ready) < r.key.t {
 			run.starved = true
@@ -98,6 +99,31 @@ func (m *Machine) advance(fx *effects, r *request) {
 			return
 		}
 	}
+}
+
+// share is how many items the next session of a run takes: a lot, or while others
+// run beside it half a pool, so that a request of thousands leaves pairs for one of
+// a few; and less, down to a quarter of that, if t members have no more.
+func (m *Machine) share(r *request) int {
+	k := min(maxLot, m.cfg.Pool)
+	if slices.ContainsFunc(m.order, func(o *request) bool { return o != r && o.run != nil && !o.run.failed }) {
+		k = (k + 1) / 2
+	}
+	k = min(k, len(r.items)-r.run.lot)
+	var there []int
+	for i := range r.run.seats {
+		if r.run.seats[i].state == idle {
+			there = append(there, len(m.held[i].pairs))
+		}
+	}
+	if len(there) < r.key.t {
+		return k
+	}
+	slices.Sort(there)
+	if most := there[len(there)-r.key.t]; most < k && 4*most >= k {
+		return most
+	}
+	return k
 }
 
 // ready lists the seats that can join a session of k items, best first: members

@@ -30,7 +30,8 @@
 //	  Signed                     Signed                      Signed
 //
 // Items of a request are signed in lots of up to 64, one session per lot and one
-// pair per item. Items do not travel: each member uses its own, and refuses a
+// pair per item, so a request of thousands needs no more memory than its items and
+// signatures, and leaves pairs to others (see share). Items do not travel: each member uses its own, and refuses a
 // session whose digest of them differs.
 //
 // # Messages

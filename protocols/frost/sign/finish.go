@@ -149,5 +149,5 @@ func (m *Machine) Resync(now protocols.Time, peer protocols.NodeID) protocols.Ef
 }
 
 // maxResync is how many bytes of finished signatures a returning member gets
-// from each other one: some thousand signatures.
-const maxResync = 256 << 10
+// from each other one: the largest request, or some thousand small ones.
+const maxResync = maxItems * sigSize

@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +31,7 @@ type Machine struct {
 	order    []*request // the same, oldest first
 	refusals *fifo[string]
 	history  history
+	turns    uint64 // sessions opened, by any run
 
 	local []message  // to this member itself, handled before an input ends
 	dirty []*request // runs to advance before an input ends
@@ -59,7 +61,7 @@ type note struct{ ready, done bool }
 const (
 	maxParked = 16 // SIGN for requests not validated yet: 80 KiB
 	maxNotes  = 64 // READY and DONE for requests not validated yet
-	maxServed = 4  // DONE sent in answer to one member for one request: 257 KiB each
+	maxServed = 4  // DONE sent in answer to one member for one request: 513 KiB each
 	// maxStrikes is how many sessions of one run a signer may spoil with a NO
 	// that is no fault (a restart, a full buffer) before it counts as silent.
 	maxStrikes = 3
@@ -393,12 +395,18 @@ func (m *Machine) mark(r *request) {
 	}
 }
 
-// markStarved queues the runs that wait for nonces.
+// markStarved queues the runs that wait for nonces: who had its last session
+// longest ago comes first, so that all get their turn.
 func (m *Machine) markStarved() {
+	var waiting []*request
 	for _, r := range m.order {
 		if r.run != nil && r.run.starved {
-			m.mark(r)
+			waiting = append(waiting, r)
 		}
+	}
+	slices.SortStableFunc(waiting, func(a, b *request) int { return cmp.Compare(a.run.turn, b.run.turn) })
+	for _, r := range waiting {
+		m.mark(r)
 	}
 }
 

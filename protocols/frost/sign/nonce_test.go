@@ -335,7 +335,7 @@ func TestInfiniteAggregate(t *testing.T) {
 func TestSessionsPerCoordinator(t *testing.T) {
 	d := newDuel(t, 1)
 	d.approveSigner()
-	limit := d.signer.maxSessions(d.signer.requests[d.id])
+	limit := 1 + d.signer.maxRepeats(d.signer.requests[d.id])
 	for sid := range limit {
 		wantPSig(t, must(d.ask(0, d.craft(0, uint32(sid+1)))))
 	}

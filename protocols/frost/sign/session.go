@@ -46,6 +46,8 @@ func (m *Machine) open(fx *effects, r *request, signers []int, k int) bool {
 		return false
 	}
 	run.sid++
+	m.turns++
+	run.turn = m.turns
 	s := &session{
 		sid: run.sid, first: run.lot, k: k, signers: signers,
 		replies: make([]*reply, len(signers)), missing: len(signers), started: m.now,

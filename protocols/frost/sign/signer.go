@@ -13,7 +13,9 @@ type answer struct {
 	session  sessionID
 	raw      [32]byte // hash of the SIGN
 	reply    []byte   // the PSIG or NO; nil while it is being computed
-	sessions int      // counted over restarts of the coordinator
+	reach    int      // items up to here have been in a session of the coordinator's process
+	repeats  int      // sessions that reached no further
+	restarts int      // of the coordinator: each begins at the first item
 }
 
 // onSign is the signer. The steps are those of the protocol's description: what
@@ -79,7 +81,13 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 		a = new(answer)
 		r.answers[from] = a
 	}
-	*a = answer{session: msg.session, raw: raw, sessions: a.sessions + 1}
+	if a.session.run != msg.session.run && a.restarts <= maxStrikes {
+		a.reach, a.restarts = 0, a.restarts+1
+	}
+	*a = answer{session: msg.session, raw: raw, reach: a.reach, repeats: a.repeats + 1, restarts: a.restarts}
+	if end := int(msg.first) + len(msg.slots); end > a.reach && end <= len(r.items) {
+		a.reach, a.repeats = end, a.repeats-1
+	}
 	refuse := func(why reason, fault, detail string) {
 		m.burn(from, msg)
 		if fault != "" {
@@ -90,9 +98,9 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 			a.reply = no.encode()
 		}
 	}
-	// A coordinator needs one session per lot and loses at most n-t, plus those
-	// spoiled by restarts. Beyond that it only burns nonces and time.
-	if a.sessions > m.maxSessions(r) {
+	// A coordinator goes through the items once and loses at most n-t sessions, plus
+	// those spoiled by restarts. Beyond that it only burns nonces and time.
+	if a.repeats > m.maxRepeats(r) {
 		refuse(noLimit, FaultTooManySession, "more sessions than a run can need")
 		return
 	}
@@ -208,12 +216,9 @@ func (m *Machine) burn(from int, msg signMsg) {
 	}
 }
 
-// maxSessions bounds the sessions of one coordinator for one request.
-func (m *Machine) maxSessions(r *request) int {
-	lot := min(maxLot, m.cfg.Pool)
-	lots := (len(r.items) + lot - 1) / lot
-	return lots + m.n() - r.key.t + maxStrikes*m.n()
-}
+// maxRepeats bounds the sessions of one coordinator for one request that cover no
+// items but those of sessions before.
+func (m *Machine) maxRepeats(r *request) int { return m.n() - r.key.t + maxStrikes*m.n() }
 
 // park keeps a SIGN until this member's validation has spoken. A coordinator has
 // one session per signer and request, so a newer one replaces an older one.

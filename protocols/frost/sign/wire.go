@@ -35,7 +35,7 @@ const (
 const (
 	maxPairs = 1024 // pairs in one pool message: 74 KiB, and a bound on what a signer makes us hold
 	maxLot   = 64   // items in one session: SIGN stays under 5 KiB, PSIG under 7 KiB plus refill
-	maxItems = 4096 // items in one request: DONE stays under 257 KiB
+	maxItems = 8192 // items in one request: DONE and record stay under 513 KiB, of the 1 MiB a message may have
 	maxCode  = 64   // bytes of a refusal code, which reaches logs and screens
 )
 

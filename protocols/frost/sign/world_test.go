@@ -38,6 +38,8 @@ type world struct {
 	config func(*Config)
 	trace  [32]byte
 
+	sent, bytes int // messages on the network, and their length
+
 	asked map[requestID][]Item
 	pubs  map[string][66]byte // public nonces in sight, by signer, coordinator, epoch and index
 	signs map[string]signMsg  // SIGN in sight, by coordinator, signer, request and session
@@ -254,6 +256,7 @@ func (w *world) apply(i int, fx protocols.Effects[Event]) {
 }
 
 func (w *world) post(from, to int, body []byte) {
+	w.sent, w.bytes = w.sent+1, w.bytes+len(body)
 	if w.nodes[to].dead {
 		return
 	}
