@@ -1,10 +1,9 @@
 package chilldkg
 
 import (
-	"encoding/binary"
 	"fmt"
 
-	"frostfed/crypto/internal/secp"
+	"frostfed/crypto/internal/complaint"
 )
 
 // A complaint lets everybody decide who is at fault when a share is bad: the
@@ -12,16 +11,9 @@ import (
 // it is that, so that all can decrypt the one share c_ij. It reveals nothing to
 // the accused i that i cannot compute: i has proved to know the logarithm of N_i.
 
-var tagComplaint = secp.NewTag("frostfed/v1/complaint")
-
 // ComplaintSize is the length of a complaint in bytes: complainant, accused, S,
 // BIP 374 proof.
-const ComplaintSize = 4 + 4 + pointSize + 64
-
-// complaintMessage returns H[frostfed/v1/complaint](session || b4(j) || b4(i)).
-func complaintMessage(session SessionID, complainant, accused int) [32]byte {
-	return tagComplaint.Hash(session[:], b4(complainant), b4(accused))
-}
+const ComplaintSize = complaint.Size
 
 // Complain returns the complaint (105 bytes) of the owner of the host secret key
 // about the share that participant accused has dealt to it. auxRand is 32 bytes
@@ -44,32 +36,25 @@ func (r *Round1) Complain(hostseckey []byte, accused int, auxRand []byte) ([]byt
 		return nil, malformed("participant %d accuses %d", id, accused)
 	}
 	d := r.dealings[accused]
-	msg := complaintMessage(d.session, id, accused)
-	proof, _, shared, err := secp.DLEQProve(h, d.nonce, [32]byte(auxRand), &msg)
+	b, shared, err := complaint.Make(h, d.session, id, accused, d.nonce, [32]byte(auxRand))
 	if err != nil {
 		return nil, fmt.Errorf("prove complaint: %w", err)
 	}
 	if d.shareValid(id, params.ecdhPad(shared, d.msg.nonce, id)) {
 		return nil, ErrShareValid
 	}
-	b := append(b4(id), b4(accused)...)
-	b = appendPoints(b, []secp.Point{shared})
-	return append(b, proof[:]...), nil
+	return b, nil
 }
 
 // ComplaintParties decodes who complains about whom, so that the caller can find
 // the dealing of the accused. It returns ErrMalformed for a complaint of the
 // wrong length, by or about nobody, or about oneself.
-func ComplaintParties(params *SessionParams, complaint []byte) (complainant, accused int, err error) {
-	if len(complaint) != ComplaintSize {
-		return 0, 0, malformed("complaint has %d bytes, want %d", len(complaint), ComplaintSize)
+func ComplaintParties(params *SessionParams, b []byte) (complainant, accused int, err error) {
+	complainant, accused, ok := complaint.Parties(params.N(), b)
+	if !ok {
+		return 0, 0, malformed("complaint of %d bytes, or not about another participant", len(b))
 	}
-	// Compared as uint32: an int would be negative on 32-bit machines.
-	j, i := binary.BigEndian.Uint32(complaint), binary.BigEndian.Uint32(complaint[4:])
-	if n := uint32(params.N()); j >= n || i >= n || i == j {
-		return 0, 0, malformed("participant %d accuses %d", j, i)
-	}
-	return int(j), int(i), nil
+	return complainant, accused, nil
 }
 
 // Judge returns the guilty participant of a complaint that sender has broadcast:
@@ -77,8 +62,8 @@ func ComplaintParties(params *SessionParams, complaint []byte) (complainant, acc
 // deterministic, so all who deliver the same messages convict the same. It
 // returns ErrMalformed for a complaint without verdict, which the caller drops:
 // malformed, or made in the name of another than the sender.
-func Judge(params *SessionParams, session SessionID, sender int, complaint, dealing []byte) (guilty int, err error) {
-	complainant, accused, err := ComplaintParties(params, complaint)
+func Judge(params *SessionParams, session SessionID, sender int, b, dealing []byte) (guilty int, err error) {
+	complainant, accused, err := ComplaintParties(params, b)
 	if err != nil {
 		return 0, err
 	}
@@ -89,12 +74,8 @@ func Judge(params *SessionParams, session SessionID, sender int, complaint, deal
 	if fault != nil || d.verifyNonce() != nil {
 		return accused, nil
 	}
-	shared, err := secp.ParsePoint(complaint[8 : 8+pointSize])
-	if err != nil {
-		return complainant, nil
-	}
-	msg := complaintMessage(session, complainant, accused)
-	if !secp.DLEQVerify(params.points[complainant], d.nonce, shared, complaint[8+pointSize:], &msg) {
+	shared, ok := complaint.Open(session, b, params.points[complainant], d.nonce)
+	if !ok {
 		return complainant, nil
 	}
 	if d.shareValid(complainant, params.ecdhPad(shared, d.msg.nonce, complainant)) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"frostfed/crypto/internal/complaint"
 	"frostfed/crypto/internal/secp"
 )
 
@@ -201,19 +202,17 @@ func TestFalseComplaint(t *testing.T) {
 	h, err := parseHostSeckey(f.keys[1])
 	must(t, err)
 	forge := func(key secp.Scalar, base secp.Point, session SessionID) []byte {
-		msg := complaintMessage(session, 1, 0)
-		proof, _, shared, err := secp.DLEQProve(key, base, [32]byte{}, &msg)
+		b, _, err := complaint.Make(key, session, 1, 0, base, [32]byte{})
 		must(t, err)
-		b := appendPoints(append(b4(1), b4(0)...), []secp.Point{shared})
-		return append(b, proof[:]...)
+		return b
 	}
-	for name, complaint := range map[string][]byte{
+	for name, b := range map[string][]byte{
 		"of a valid share":   forge(h, honest.nonce, f.session),
 		"with another key":   forge(h.Add(h), honest.nonce, f.session),
 		"of another nonce":   forge(h, secp.Generator(), f.session),
 		"of another session": forge(h, honest.nonce, SessionID{}),
 	} {
-		if guilty, err := Judge(f.params, f.session, 1, complaint, dealings[0]); err != nil || guilty != 1 {
+		if guilty, err := Judge(f.params, f.session, 1, b, dealings[0]); err != nil || guilty != 1 {
 			t.Errorf("%s: %d is guilty, %v", name, guilty, err)
 		}
 	}
