@@ -5,7 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/btcsuite/btcd/wire/v2"
+
+	"frostfed/test/alloc"
 )
 
 func FuzzParseList(f *testing.F) {
@@ -15,7 +20,9 @@ func FuzzParseList(f *testing.F) {
 	f.Add([]byte(`{"reference":"x","payouts":[{"address":"` + a + `","sats":1000,"label":"b"}]}`))
 	f.Add([]byte("{\"payouts\":[[[["))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := ParseList(Regtest, "f", data)
+		var l PayoutList
+		var err error
+		alloc.Limit(t, len(data), 256, 1<<20, func() { l, err = ParseList(Regtest, "f", data) })
 		if err != nil {
 			var bad *ListError
 			if !errors.As(err, &bad) || bad.Hint == "" {
@@ -33,17 +40,25 @@ func FuzzParseList(f *testing.F) {
 func FuzzDecodePayoutList(f *testing.F) {
 	f.Add(testList(f, 5, 1000).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		l, err := DecodePayoutList(data)
+		var l PayoutList
+		var err error
+		alloc.Limit(t, len(data), 64, 0, func() { l, err = DecodePayoutList(data) })
 		if err == nil && !bytes.Equal(l.Encode(), data) {
 			t.Fatal("not canonical")
 		}
 	})
 }
 
+// txSlab is what btcd takes to decode a transaction: scripts go to slabs of 4 MiB
+// from a pool first. A slab serves any number of transactions, one after another.
+const txSlab = 8 << 20
+
 func FuzzDecodeTx(f *testing.F) {
 	f.Add(mustBuild(f, testPayout(f)).Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		tx, err := DecodeTx(data)
+		var tx *wire.MsgTx
+		var err error
+		alloc.Limit(t, len(data), 64, txSlab, func() { tx, err = DecodeTx(data) })
 		if err == nil && !bytes.Equal(encodeTx(tx), data) {
 			t.Fatal("not canonical")
 		}
@@ -58,7 +73,9 @@ func FuzzDecodePSBT(f *testing.F) {
 	f.Add([]byte(base64.StdEncoding.EncodeToString(unsigned)))
 	coin, own := lookups(s)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := DecodePSBT(data)
+		var p *PSBT
+		var err error
+		alloc.Limit(t, len(data), 64, txSlab, func() { p, err = DecodePSBT(data) })
 		if err != nil {
 			return
 		}
@@ -67,6 +84,48 @@ func FuzzDecodePSBT(f *testing.F) {
 		}
 		if tx, err := p.Extract(); err == nil && !reflect.DeepEqual(tx.TxHash(), p.Tx().TxHash()) {
 			t.Fatal("extracted another transaction")
+		}
+	})
+}
+
+// FuzzParseAddress: an address that is accepted is the one that its script has.
+func FuzzParseAddress(f *testing.F) {
+	for i := range 6 {
+		f.Add(testAddress(f, i))
+	}
+	f.Add(strings.ToUpper(testAddress(f, 4)))
+	f.Add("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")
+	f.Add("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, s string) {
+		script, err := ParseAddress(Regtest, s)
+		if err != nil {
+			if !errors.Is(err, ErrAddress) && !errors.Is(err, ErrNetwork) {
+				t.Fatalf("untyped error %v", err)
+			}
+			return
+		}
+		again, err := EncodeAddress(Regtest, script)
+		if err != nil || (again != s && again != strings.ToLower(s)) {
+			t.Fatalf("%q pays %q, %v", s, again, err)
+		}
+	})
+}
+
+func FuzzParsePath(f *testing.F) {
+	f.Add("/0/0")
+	f.Add("/4/2147483647")
+	f.Add("/5/0")
+	f.Add("/0/2147483648")
+	f.Add("/00/0")
+	f.Add("/+1/0")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePath(s)
+		if err == nil && (p.String() != s || p.check() != nil) {
+			t.Fatalf("%q is read as %v", s, p)
+		}
+		if err != nil && !errors.Is(err, ErrPath) {
+			t.Fatalf("untyped error %v", err)
 		}
 	})
 }

@@ -3,13 +3,17 @@ package policy
 import (
 	"bytes"
 	"testing"
+
+	"frostfed/test/alloc"
 )
 
 func FuzzDecodeProposal(f *testing.F) {
 	w := newWorld(f)
 	f.Add(w.proposal.Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := DecodeProposal(data)
+		var p Proposal
+		var err error
+		alloc.Limit(t, len(data), 32, 0, func() { p, err = DecodeProposal(data) })
 		if err != nil {
 			return
 		}
@@ -25,7 +29,9 @@ func FuzzDecodeProposal(f *testing.F) {
 func FuzzDecodeWindow(f *testing.F) {
 	f.Add(Window{}.Add(10, spendOf(f, 1, 60_000)).Encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		w, err := DecodeWindow(data)
+		var w Window
+		var err error
+		alloc.Limit(t, len(data), 32, 0, func() { w, err = DecodeWindow(data) })
 		if err == nil && !bytes.Equal(w.Encode(), data) {
 			t.Fatal("not canonical")
 		}

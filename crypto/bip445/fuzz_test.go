@@ -142,3 +142,42 @@ func FuzzSession(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPartialSig lets a signer send any partial signature. Only its own is valid,
+// whatever the encoding, and the aggregate fails or blames for all others.
+func FuzzPartialSig(f *testing.F) {
+	d := deal(f, 2, 3, 14)
+	ids := []int{2, 0}
+	secs, pubs := d.nonces(f, ids, 1)
+	set, err := d.group.SignerSet(ids)
+	if err != nil {
+		f.Fatal(err)
+	}
+	s, err := NewSession(set, d.group.TweakCtx(), NonceAgg(pubs), []byte("m"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	honest := d.psigs(f, &s, secs)
+	f.Add(honest[0][:])
+	f.Add(honest[1][:])
+	f.Add(make([]byte, 32))
+	f.Add(bytes.Repeat([]byte{0xff}, 32))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		psigs := [][32]byte{{}, honest[1]}
+		copy(psigs[0][:], b)
+		err := s.PartialSigVerify(0, pubs[0], psigs[0])
+		if (err == nil) != (psigs[0] == honest[0]) {
+			t.Fatalf("%x: %v", psigs[0], err)
+		}
+		var blame *ContributionError
+		sig, aggErr := s.PartialSigAgg(psigs)
+		switch {
+		case (aggErr == nil) != (err == nil):
+			t.Fatalf("%x verifies: %v, aggregates: %v", psigs[0], err, aggErr)
+		case aggErr == nil && !s.key.Verify([]byte("m"), sig[:]):
+			t.Fatal("aggregate is invalid")
+		case errors.As(aggErr, &blame) && blame.Index != 0:
+			t.Fatalf("blames %d", blame.Index)
+		}
+	})
+}

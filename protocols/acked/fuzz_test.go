@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"frostfed/protocols"
+	"frostfed/test/alloc"
 )
 
 // seeds are one valid frame of each shape, and near misses.
@@ -32,7 +33,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		fr, err := decode(b)
+		var fr frame
+		var err error
+		alloc.Limit(t, len(b), 32, 0, func() { fr, err = decode(b) })
 		if err != nil {
 			return
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin/chain"
+	"frostfed/test/alloc"
 )
 
 // anyone is a script that needs no signature.
@@ -276,7 +277,10 @@ func FuzzReadRecord(f *testing.F) {
 	f.Add(l.pending)
 	f.Add([]byte{byte(recordBlock), 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		kind, payload, err := readRecord(bufio.NewReader(bytes.NewReader(data)))
+		var kind recordKind
+		var payload []byte
+		var err error
+		alloc.Limit(t, len(data), 8, 0, func() { kind, payload, err = readRecord(bufio.NewReader(bytes.NewReader(data))) })
 		if err != nil {
 			return
 		}
