@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/sha256"
 	"math/rand/v2"
 
 	"frostfed/protocols"
@@ -38,6 +39,10 @@ func newReplay(size Size) (Round, error) {
 		r.configs = append(r.configs, dkg.Config{
 			Self: m.ID, Members: members,
 			HostSecret: func() [32]byte { return [32]byte(hostSecret(i)) },
+			Notary: dkg.Notary{ // who signed what is the business of broadcast
+				Hash:   func(payload []byte) [32]byte { return sha256.Sum256(payload) },
+				Verify: func(protocols.NodeID, string, [32]byte, []byte) bool { return true },
+			},
 		})
 	}
 	if err := r.record(size.T); err != nil {
@@ -59,7 +64,7 @@ func start(m *dkg.Machine, t int) effects {
 
 func (in input) feed(m *dkg.Machine) effects {
 	if in.topic != "" {
-		return work(m, m.Delivered(0, in.from, in.topic, in.body))
+		return work(m, m.Delivered(0, in.from, in.topic, in.body, [64]byte{}))
 	}
 	return work(m, m.Step(0, in.from, in.body))
 }

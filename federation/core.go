@@ -288,7 +288,12 @@ func (c *Core) verifyHost(member protocols.NodeID, preimage, sig []byte) bool {
 }
 
 func (c *Core) dkgConfig() dkg.Config {
-	cfg := dkg.Config{Self: c.cfg.Self, HostSecret: c.cfg.Host.Secret, Rand: c.cfg.Rand, Silence: c.cfg.Silence}
+	cfg := dkg.Config{Self: c.cfg.Self, HostSecret: c.cfg.Host.Secret, Rand: c.cfg.Rand, Silence: c.cfg.Silence, Notary: dkg.Notary{
+		Hash: func(payload []byte) [32]byte { return echo.HashPayload(payload) },
+		Verify: func(sender protocols.NodeID, topic string, hash [32]byte, sig []byte) bool {
+			return echo.VerifyBroadcast(c.id, sender, topic, hash, sig, c.verifyHost)
+		},
+	}}
 	for _, card := range c.cfg.Charter.Cards {
 		cfg.Members = append(cfg.Members, dkg.Member{ID: card.NodeID(), HostKey: card.Host})
 	}

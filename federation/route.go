@@ -165,6 +165,6 @@ func (c *Core) delivered(now protocols.Time, out *Effects, d echo.Delivered) {
 	case topicRequest:
 		c.requestProposed(now, out, d.Sender, id, d.Payload)
 	case topicDKG:
-		c.fromDKG(now, out, c.dkg.Delivered(now, d.Sender, d.Topic, d.Payload))
+		c.fromDKG(now, out, c.dkg.Delivered(now, d.Sender, d.Topic, d.Payload, d.Signature))
 	}
 }

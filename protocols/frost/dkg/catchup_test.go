@@ -58,13 +58,13 @@ func TestForgedAck(t *testing.T) {
 func resign(t *testing.T, w *network, c Ceremony, i int, aux byte) (sig [sigSize]byte) {
 	t.Helper()
 	id := w.sessionID(c)
-	params := w.nodes[i].m.sessions[id].params
+	h := w.nodes[i].m.hearing(w.nodes[i].m.sessions[id])
 	m1 := make([][]byte, len(w.nodes))
 	for k := range m1 {
 		m1[k] = w.sent[fmt.Sprint(k, M1Topic(id))]
 	}
 	host := hostSecret(i)
-	r := check(host[:], params, chilldkg.SessionID(id), m1, m1[i], bytes.Repeat([]byte{aux}, 32))
+	r := h.check(host[:], i, m1, nil, m1[i], bytes.Repeat([]byte{aux}, 32))
 	if r.choice == nil {
 		t.Fatalf("%+v", r)
 	}

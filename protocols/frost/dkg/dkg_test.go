@@ -135,8 +135,8 @@ func TestEarlyFirstMessagesAreBounded(t *testing.T) {
 	var last SessionID
 	for k := range 3 * maxEarly {
 		last = w.sessionID(testCeremony(fmt.Sprint(k), 2))
-		w.apply(0, nd.m.Delivered(0, nodeID(1), M1Topic(last), make([]byte, maxEarlySize+1)))
-		w.apply(0, nd.m.Delivered(0, nodeID(1), M1Topic(last), []byte("again")))
+		w.apply(0, w.delivered(0, 1, M1Topic(last), make([]byte, maxEarlySize+1)))
+		w.apply(0, w.delivered(0, 1, M1Topic(last), []byte("again")))
 	}
 	if len(nd.m.early[1]) != maxEarly || len(nd.disk) != maxEarly {
 		t.Fatalf("%d early messages, %d records", len(nd.m.early[1]), len(nd.disk))

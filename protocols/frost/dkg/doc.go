@@ -21,7 +21,8 @@
 //	          participant message (33t+32n+97 bytes) and a proof of knowledge of
 //	          its encryption nonce (64), which makes later complaints safe
 //	COMPLAINT broadcast, topic "dkg/<hex session id>/complaint": shares for the
-//	          sender that do not fit their commitments, with proofs
+//	          sender that do not fit their commitments, with proofs; and which first
+//	          messages it means, as their senders signed them
 //	CERTSIG   to each member: signature on what the session agreed on
 //	ACK       to each member: signature on the recovery data, after storing it
 //	WANT      to a few members: send me what completes my session
@@ -101,6 +102,15 @@
 // least n-2f honest members hold the recovery data, and the rest are collected
 // too.
 //
+// # Proof
+//
+// Broadcasts are signed, so verdicts that rest on them alone are proved to
+// strangers: Fault.Proof holds the parameters of the session, which give its ID, the
+// broadcasts, and their signatures; VerifyProof judges them again. Reliable broadcast
+// protects members from a sender that signs two messages, but not strangers, who see
+// only what they are shown. So a complaint carries hash and signature of each first
+// message it is about, and holds against no other one.
+//
 // # Persisted, and why
 //
 //   - The ceremony, so that a restart resumes it.
@@ -135,9 +145,10 @@
 //     judged. What is judged is judged alike.
 //   - Agreement on success at any one time. Members learn of the certificate at
 //     different times, and one may fail a session that others complete.
-//   - Proof for strangers. Verdicts are proved to every member by the broadcast,
-//     but the broadcast's signatures are not known here, so Faults have no Proof.
-//     Votes are signed, and say what n-f members believe.
+//   - Proof for strangers of what came point to point: silence, wrong CERTSIGs. Votes
+//     are signed, and say what n-f members believe. Nor of a complaint about a first
+//     message that its accused signed and that was never delivered: strangers cannot
+//     know which one was. Two signatures of the accused are proof against that one.
 //   - Anything, once a host secret leaks: with the recovery data, which is public,
 //     it gives the share. The host key of a key in use must never be erased.
 //   - An unbiased key: the last to broadcast may abort to choose among a few

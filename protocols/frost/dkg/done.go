@@ -119,7 +119,10 @@ func (m *Machine) doneCheck(now protocols.Time, s *session, r checked, e *effect
 // convict ends the session for the wrong first messages of the culprits.
 func (m *Machine) convict(now protocols.Time, s *session, culprits []int, e *effects) {
 	for _, i := range culprits {
-		e.Faults = append(e.Faults, m.fault(FaultFirstMessage, s.members[i], "first message of a key generation is wrong"))
+		if len(s.m1[i]) > 0 { // else it was reported when it came
+			e.Faults = append(e.Faults, m.proved(FaultFirstMessage, s.members[i], "first message of a key generation is wrong",
+				m.hearing(s).proof(formFirst, i, s.m1Sigs[i], s.m1[i])))
+		}
 	}
 	m.fail(now, s, ReasonBadFirstMessage, culprits, e)
 	m.accuse(now, s, VoteFirstMessage, culprits, e)
@@ -166,9 +169,14 @@ func (m *Machine) store(now protocols.Time, s *session, r finished, e *effects) 
 	for _, key := range s.stored(partOwn, partM1, partComplaint, partChoice, partCert, partFailure) {
 		e.Persist = append(e.Persist, del(key))
 	}
-	s.own, s.choice, s.failure = nil, nil, nil
-	s.m1, s.complaints, s.certs = make([][]byte, s.n()), make([][]byte, s.n()), make([][]byte, s.n())
+	n := s.n()
 	s.setRecovery(r.recovery)
+	for i := range s.complaints {
+		m.perjury(s, i, e)
+	}
+	s.own, s.choice, s.failure = nil, nil, nil
+	s.m1, s.complaints, s.certs = make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	s.m1Sigs, s.complaintSigs = make([][sigSize]byte, n), make([][sigSize]byte, n)
 	s.key = r.key
 	s.acks[s.self] = r.ack[:]
 	e.Persist = append(e.Persist,

@@ -157,14 +157,15 @@ func name(names []string, i int) string {
 
 // Kinds of faults this package reports.
 const (
-	FaultMalformed    = "malformed"           // bytes no correct member sends
-	FaultStranger     = "stranger"            // sender is not a member
-	FaultFirstMessage = "bad_first_message"   // convicted by every honest member alike
-	FaultShare        = "bad_share"           // proved by a complaint, to every honest member alike
-	FaultComplaint    = "false_complaint"     // likewise; or a complaint after signing
-	FaultVote         = "bad_exclusion_vote"  // signature of a vote that does not verify
-	FaultRelay        = "bad_relay"           // another's certificate signature that does not verify
-	FaultCertSig      = "bad_certificate_sig" // wrong signature, sent point to point
-	FaultAck          = "bad_acknowledgement" // wrong signature on recovery data
-	FaultRecovery     = "bad_recovery_data"   // recovery data that does not fit
+	FaultMalformed    = "malformed"             // bytes no correct member sends
+	FaultStranger     = "stranger"              // sender is not a member
+	FaultFirstMessage = "bad_first_message"     // convicted by every honest member alike
+	FaultShare        = "bad_share"             // proved by a complaint, to every honest member alike
+	FaultComplaint    = "false_complaint"       // likewise
+	FaultSigned       = "complained_and_signed" // complained about a session, and signed for it
+	FaultVote         = "bad_exclusion_vote"    // signature of a vote that does not verify
+	FaultRelay        = "bad_relay"             // another's certificate signature that does not verify
+	FaultCertSig      = "bad_certificate_sig"   // wrong signature, sent point to point
+	FaultAck          = "bad_acknowledgement"   // wrong signature on recovery data
+	FaultRecovery     = "bad_recovery_data"     // recovery data that does not fit
 )

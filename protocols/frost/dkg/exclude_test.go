@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"frostfed/crypto/chilldkg"
+	"frostfed/crypto/memberkey"
 	"frostfed/protocols"
 )
 
@@ -67,21 +68,36 @@ func spoilShares(victims func(self int) func(participant, t int) bool) func(*net
 	}
 }
 
-// forge is a complaint with a proof that proves nothing.
-func forge(author, accused int) []byte {
+// forge is a complaint of participant author that is right in all but the proof,
+// as far as the members deal honestly.
+func forge(w *network, s *session, author, accused int) []byte {
+	nonce := nonceOfM1(honestM1(w, s, author), s.ceremony.T)
 	c := make([]byte, chilldkg.ComplaintSize)
 	c[3], c[7] = byte(author), byte(accused)
 	public, _ := chilldkg.HostPubkeyGen(bytes.Repeat([]byte{5}, 32))
 	copy(c[8:], public[:])
 	c[50] = 1
-	return c
+	dealing := honestM1(w, s, accused)
+	hash, sig := testNotary.Hash(dealing), signBroadcast(nodeID(s.members[accused]), M1Topic(s.id), dealing)
+	return slices.Concat(nonce, c, hash[:], sig[:])
+}
+
+// honestM1 is what participant i of s deals if it is honest.
+func honestM1(w *network, s *session, i int) []byte {
+	host := hostSecret(s.members[i])
+	seed := memberkey.Hash(dealTag, host[:], s.id[:])
+	m1, err := chilldkg.Deal(host[:], s.params, chilldkg.SessionID(s.id), seed[:])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return m1
 }
 
 // complains makes a complaint from the places of author and accused.
-func complains(make func(self, other int) []byte) func(*network, int, SessionID) []byte {
+func complains(make func(w *network, s *session, self, other int) []byte) func(*network, int, SessionID) []byte {
 	return func(w *network, self int, id SessionID) []byte {
 		s := w.nodes[self].m.sessions[id]
-		return make(s.self, (s.self+1)%s.n())
+		return make(w, s, s.self, (s.self+1)%s.n())
 	}
 }
 
@@ -122,11 +138,26 @@ var faults = []byzantine{
 		return p
 	}},
 	{name: "complaint without proof", speak: complains(forge)},
-	{name: "complaint in another's name", speak: complains(func(self, other int) []byte { return forge(other, self) })},
-	{name: "complaint about itself", speak: complains(func(self, _ int) []byte { return forge(self, self) })},
-	{name: "short complaint", speak: complains(func(self, other int) []byte { return forge(self, other)[1:] })},
-	{name: "complaint twice", speak: complains(func(self, other int) []byte {
-		return append(forge(self, other), forge(self, other)...)
+	{name: "complaint in another's name", speak: complains(func(w *network, s *session, self, other int) []byte {
+		return forge(w, s, other, self)
+	})},
+	{name: "complaint about itself", speak: complains(func(w *network, s *session, self, _ int) []byte {
+		return forge(w, s, self, self)
+	})},
+	{name: "short complaint", speak: complains(func(w *network, s *session, self, other int) []byte {
+		return forge(w, s, self, other)[1:]
+	})},
+	{name: "complaint twice", speak: complains(func(w *network, s *session, self, other int) []byte {
+		c := forge(w, s, self, other)
+		return append(c, c[pointSize:]...)
+	})},
+	{name: "complaint about no message", speak: complains(func(w *network, s *session, self, other int) []byte {
+		c := forge(w, s, self, other)
+		c[len(c)-1] ^= 1
+		return c
+	})},
+	{name: "complaint with another nonce", speak: complains(func(w *network, s *session, self, other int) []byte {
+		return append(slices.Clone(nonceOfM1(honestM1(w, s, other), s.ceremony.T)), forge(w, s, self, other)[pointSize:]...)
 	})},
 	{name: "silent from the start", slow: true,
 		broadcast: func(*network, int, string, []byte) []byte { return nil },
@@ -617,11 +648,12 @@ func TestComplaintAfterSigning(t *testing.T) {
 	c := testCeremony("main", 3)
 	w.start(c)
 	w.settle()
-	w.broadcastAs(2, ComplaintTopic(w.sessionID(c)), forge(2, 0))
+	id := w.sessionID(c)
+	w.broadcastAs(2, ComplaintTopic(id), forge(w, w.nodes[0].m.sessions[id], 2, 0))
 	w.settle()
 	for _, i := range []int{0, 1, 3} {
 		f := w.nodes[i].faults
-		if len(f) != 1 || f[0].Kind != FaultComplaint || f[0].Culprit != nodeID(2) {
+		if len(f) != 1 || f[0].Kind != FaultSigned || f[0].Culprit != nodeID(2) || f[0].Proof == nil {
 			t.Fatalf("%+v", f)
 		}
 	}

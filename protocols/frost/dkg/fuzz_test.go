@@ -72,9 +72,11 @@ func FuzzStep(f *testing.F) {
 	}
 	f.Add(byte(2), M1Topic(id), make([]byte, 33*3+32*4+97+64))
 	f.Add(byte(2), M1Topic(SessionID{1}), []byte("early"))
-	f.Add(byte(2), ComplaintTopic(id), forge(2, 1))
-	f.Add(byte(0x12), ComplaintTopic(id), forge(2, 1))
-	f.Add(byte(1), ComplaintTopic(SessionID{1}), forge(1, 2))
+	base.apply(0, base.nodes[0].m.Start(0, c))
+	complaint := forge(base, base.nodes[0].m.sessions[id], 2, 1)
+	f.Add(byte(2), ComplaintTopic(id), complaint)
+	f.Add(byte(0x12), ComplaintTopic(id), complaint)
+	f.Add(byte(1), ComplaintTopic(SessionID{1}), complaint)
 	f.Fuzz(func(t *testing.T, who byte, topic string, body []byte) {
 		w := newNetwork(t, 4, 61)
 		w.tamperSend = func(_, to int, body []byte) []byte {
@@ -97,7 +99,7 @@ func FuzzStep(f *testing.F) {
 			if topic == "" {
 				w.apply(0, nd.m.Step(w.now, from, body))
 			} else {
-				w.apply(0, nd.m.Delivered(w.now, from, topic, body))
+				w.apply(0, nd.m.Delivered(w.now, from, topic, body, signBroadcast(from, topic, body)))
 			}
 		}
 		w.settle()

@@ -78,12 +78,12 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 		m.fail(now, s, ReasonLocal, nil, e)
 		return
 	}
-	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
-	m1, own := slices.Clone(s.m1), s.own
+	secret, h, self := m.cfg.HostSecret, m.hearing(s), s.self
+	m1, sigs, own := slices.Clone(s.m1), slices.Clone(s.m1Sigs), s.own
 	m.start(s, jobCheck, func() any {
 		host := secret()
 		defer clear(host[:])
-		return check(host[:], params, id, m1, own, aux[:])
+		return h.check(host[:], self, m1, sigs, own, aux[:])
 	}, e)
 }
 
@@ -92,8 +92,8 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 // only a bad share is seen by its receiver alone, who complains. aux is used up
 // by the one signature, or by the complaints: each is about another accused, so
 // their nonces differ.
-func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m1 [][]byte, own, aux []byte) checked {
-	dealings, err := chilldkg.OpenDealings(params, id, m1)
+func (h *hearing) check(host []byte, self int, m1 [][]byte, sigs [][sigSize]byte, own, aux []byte) checked {
+	dealings, err := chilldkg.OpenDealings(h.params, chilldkg.SessionID(h.session), m1)
 	if err != nil {
 		return refused(err)
 	}
@@ -104,7 +104,7 @@ func check(host []byte, params *chilldkg.SessionParams, id chilldkg.SessionID, m
 	state, sig, err := round.Step2(host, own, aux)
 	var bad *chilldkg.BadSharesError
 	if errors.As(err, &bad) {
-		complaint, err := complain(host, round, bad.Dealers, aux)
+		complaint, err := h.complain(host, round, self, bad.Dealers, m1, sigs, aux)
 		if err != nil {
 			return refused(err)
 		}

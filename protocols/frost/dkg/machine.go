@@ -43,6 +43,7 @@ type Config struct {
 	// machine wipes each copy. Jobs call it too, at the same time as others.
 	HostSecret func() [32]byte
 	Rand       io.Reader
+	Notary     Notary // of the broadcasts that Delivered takes
 	// Silence is how long a phase lasts before this member votes to exclude those
 	// from whom it has nothing; 0 means DefaultSilence. Nothing but the end of a
 	// ceremony rests on it.
@@ -70,7 +71,8 @@ type early struct {
 	session   SessionID
 	complaint bool // else a first message
 	order     uint64
-	payload   []byte // empty: of a size no session has
+	sig       [sigSize]byte // of the sender
+	payload   []byte        // empty: of a size no session has
 }
 
 // effects is short for what every entry point returns.
@@ -80,8 +82,8 @@ type effects = protocols.Effects[Event]
 // ErrConfig if the members cannot form a session or the own secret is not
 // theirs.
 func New(cfg Config) (*Machine, error) {
-	if cfg.HostSecret == nil || cfg.Rand == nil {
-		return nil, fmt.Errorf("%w: HostSecret and Rand are required", ErrConfig)
+	if cfg.HostSecret == nil || cfg.Rand == nil || cfg.Notary.Hash == nil || cfg.Notary.Verify == nil {
+		return nil, fmt.Errorf("%w: HostSecret, Rand and Notary are required", ErrConfig)
 	}
 	m := &Machine{
 		cfg:      cfg,
@@ -160,17 +162,18 @@ func (m *Machine) takeEarly(s *session, e *effects) {
 			}
 			e.Persist = append(e.Persist, del(earlyKey(member, s.id, held.complaint)))
 			if i, ok := s.participant(member); ok && held.complaint {
-				m.takeComplaint(s, i, held.payload, e)
+				m.takeComplaint(s, i, held.payload, held.sig, e)
 			} else if ok {
-				m.takeM1(s, i, held.payload, e)
+				m.takeM1(s, i, held.payload, held.sig, e)
 			}
 			return true
 		})
 	}
 }
 
-// Delivered takes a message that reliable broadcast delivered from sender.
-func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte) protocols.Effects[Event] {
+// Delivered takes a message that reliable broadcast delivered from sender, and the
+// signature it came with, which Config.Notary verifies.
+func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic string, payload []byte, sig [64]byte) protocols.Effects[Event] {
 	var e effects
 	member, ok := m.index[sender]
 	if !ok {
@@ -182,7 +185,7 @@ func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic s
 	}
 	s := m.sessions[id]
 	if s == nil {
-		m.holdEarly(member, early{session: id, complaint: complaint, payload: payload}, &e)
+		m.holdEarly(member, early{session: id, complaint: complaint, sig: sig, payload: payload}, &e)
 		return e
 	}
 	i, ok := s.participant(member)
@@ -190,9 +193,9 @@ func (m *Machine) Delivered(now protocols.Time, sender protocols.NodeID, topic s
 	case !ok:
 		return e // broadcast before its sender learnt that it is out
 	case complaint:
-		m.takeComplaint(s, i, payload, &e)
+		m.takeComplaint(s, i, payload, sig, &e)
 	case s.m1[i] == nil && (s.phase() == PhaseSharing || s.convicting()):
-		m.takeM1(s, i, payload, &e)
+		m.takeM1(s, i, payload, sig, &e)
 	default:
 		return e
 	}
@@ -214,22 +217,32 @@ func (m *Machine) holdEarly(member int, h early, e *effects) {
 		held = held[1:]
 	}
 	if len(h.payload) > maxEarlySize {
+		kind := FaultFirstMessage
+		if h.complaint {
+			kind = FaultComplaint
+		}
+		e.Faults = append(e.Faults, m.proved(kind, member, "too long for any session", proveOversize(member, h)))
 		h.payload = nil
 	}
 	h.order, h.payload = m.nextOrder(), append([]byte{}, h.payload...)
 	m.early[member] = append(held[:len(held):len(held)], h)
-	e.Persist = append(e.Persist, put(earlyKey(member, h.session, h.complaint), encodeOrder(h.order), h.payload))
+	e.Persist = append(e.Persist, put(earlyKey(member, h.session, h.complaint), encodeOrder(h.order), h.sig[:], h.payload))
 }
 
-// takeM1 stores a delivered first message. A message of a wrong size is stored
-// as empty: every honest member delivered the same bytes and will convict the
-// sender when all messages are here.
-func (m *Machine) takeM1(s *session, i int, payload []byte, e *effects) {
+// takeM1 stores a delivered first message. A message of a wrong size is stored as
+// empty, and proved at once: every honest member delivered the same bytes and will
+// convict the sender when all messages are here.
+func (m *Machine) takeM1(s *session, i int, payload []byte, sig [sigSize]byte, e *effects) {
 	if len(payload) != s.params.DealingSize() {
+		// What came early and too long is proved, and not here any more.
+		if i != s.self && m.cfg.Notary.signed(m.cfg.Members[s.members[i]].ID, M1Topic(s.id), payload, sig[:]) {
+			e.Faults = append(e.Faults, m.proved(FaultFirstMessage, s.members[i], "first message of a wrong size",
+				m.hearing(s).proof(formFirst, i, sig, payload)))
+		}
 		payload = nil
 	}
-	s.m1[i] = append([]byte{}, payload...)
-	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partM1, i)), s.m1[i]))
+	s.m1[i], s.m1Sigs[i] = append([]byte{}, payload...), sig
+	e.Persist = append(e.Persist, put(sessionKey(s.id, memberPart(partM1, i)), sig[:], s.m1[i]))
 }
 
 // Step takes a point-to-point message of a member.
@@ -374,6 +387,13 @@ func (m *Machine) nextOrder() uint64 {
 
 func (m *Machine) fault(kind string, i int, detail string) protocols.Fault {
 	return protocols.Fault{Culprit: m.cfg.Members[i].ID, Kind: kind, Detail: detail}
+}
+
+// proved is a fault with a proof that VerifyProof takes, or nil.
+func (m *Machine) proved(kind string, i int, detail string, proof []byte) protocols.Fault {
+	f := m.fault(kind, i, detail)
+	f.Proof = proof
+	return f
 }
 
 func fault(kind string, culprit protocols.NodeID, detail string) effects {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"crypto/sha512"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -85,9 +86,29 @@ func configs(t testing.TB, n int) []Config {
 	for i := range cfgs {
 		cfgs[i] = Config{Self: nodeID(i), Members: members, HostSecret: func() [32]byte { return hostSecret(i) },
 			Silence: 1 << 40, // tests of silence set their own
+			Notary:  testNotary,
 		}
 	}
 	return cfgs
+}
+
+// signBroadcast stands in for the signatures of reliable broadcast.
+func signBroadcast(sender protocols.NodeID, topic string, payload []byte) [64]byte {
+	hash := testNotary.Hash(payload)
+	return sha512.Sum512(fmt.Appendf(nil, "key of %s, %s, %x", sender, topic, hash))
+}
+
+var testNotary = Notary{
+	Hash: func(payload []byte) [32]byte { return sha256.Sum256(payload) },
+	Verify: func(sender protocols.NodeID, topic string, hash [32]byte, sig []byte) bool {
+		want := sha512.Sum512(fmt.Appendf(nil, "key of %s, %s, %x", sender, topic, hash))
+		return bytes.Equal(sig, want[:])
+	},
+}
+
+// delivered hands node i a broadcast as its sender signed it.
+func (w *network) delivered(i, from int, topic string, payload []byte) effects {
+	return w.nodes[i].m.Delivered(w.now, nodeID(from), topic, payload, signBroadcast(nodeID(from), topic, payload))
 }
 
 func newNetwork(t testing.TB, n int, seed uint64) *network {
@@ -164,6 +185,14 @@ func (w *network) apply(i int, e effects) {
 		}
 	}
 	nd.faults = append(nd.faults, e.Faults...)
+	for _, f := range e.Faults {
+		if f.Proof == nil {
+			continue
+		}
+		if got, err := VerifyProof(nd.cfg.Members, testNotary, f.Proof); err != nil || got.Culprit != f.Culprit || got.Kind != f.Kind {
+			w.t.Fatalf("node %d: %+v is proved by %+v, %v", i, f, got, err)
+		}
+	}
 }
 
 func (w *network) broadcast(i int, b Broadcast) {
@@ -235,7 +264,7 @@ func (w *network) deliver(in input) {
 	case inStart:
 		e = nd.m.Start(w.now, in.ceremony)
 	case inDelivered:
-		e = nd.m.Delivered(w.now, nodeID(in.from), in.topic, in.body)
+		e = w.delivered(in.to, in.from, in.topic, in.body)
 	case inStep:
 		e = nd.m.Step(w.now, nodeID(in.from), in.body)
 	case inDone:

@@ -16,8 +16,8 @@ import (
 //
 //	s/<id>/ceremony   what was started, and in which order
 //	s/<id>/own        own first message, before it is broadcast
-//	s/<id>/m1/<iii>   a delivered first message
-//	s/<id>/complaint/<iii> a delivered complaint
+//	s/<id>/m1/<iii>   a delivered first message, after its sender's signature
+//	s/<id>/complaint/<iii> a delivered complaint, likewise
 //	s/<id>/choice     sign or complain, before either is sent
 //	s/<id>/cert/<iii> a certificate signature, unchecked until all are here
 //	s/<id>/recovery   recovery data, before it is acknowledged

@@ -63,11 +63,11 @@ func (m *Machine) load(key string, v []byte) bool {
 		hexID, complaint := strings.CutSuffix(name, earlyComplaint)
 		i, ok1 := parseIndex(member, n)
 		id, ok2 := parseID(hexID)
-		order, payload, ok3 := decodeEarly(v)
+		order, sig, payload, ok3 := decodeEarly(v)
 		if !ok1 || !ok2 || !ok3 || len(m.early[i]) == maxEarly {
 			return false
 		}
-		m.early[i] = append(m.early[i], early{session: id, complaint: complaint, order: order, payload: payload})
+		m.early[i] = append(m.early[i], early{session: id, complaint: complaint, order: order, sig: sig, payload: payload})
 		m.order = max(m.order, order)
 		return true
 	}
@@ -149,11 +149,11 @@ func (s *session) load(part string, v []byte) (ok bool) {
 	case !ok:
 		return false
 	case prefix == partM1:
-		s.m1[i] = v
-		return len(v) == 0 || len(v) == s.params.DealingSize()
+		s.m1Sigs[i], s.m1[i], ok = splitSigned(v)
+		return ok && (len(s.m1[i]) == 0 || len(s.m1[i]) == s.params.DealingSize())
 	case prefix == partComplaint:
-		s.complaints[i] = v
-		return len(v) <= maxComplaint(n)
+		s.complaintSigs[i], s.complaints[i], ok = splitSigned(v)
+		return ok && len(s.complaints[i]) <= maxComplaint(n)
 	case prefix == partCert:
 		s.certs[i] = v
 		return len(v) == sigSize
@@ -210,8 +210,16 @@ func encodeOrder(order uint64) []byte {
 	return b.BytesOrPanic()
 }
 
-func decodeEarly(v []byte) (order uint64, payload []byte, ok bool) {
+func decodeEarly(v []byte) (order uint64, sig [sigSize]byte, payload []byte, ok bool) {
 	s := cryptobyte.String(v)
-	ok = s.ReadUint64(&order) && len(s) <= maxEarlySize
-	return order, append([]byte{}, s...), ok
+	ok = s.ReadUint64(&order) && s.CopyBytes(sig[:]) && len(s) <= maxEarlySize
+	return order, sig, append([]byte{}, s...), ok
+}
+
+// splitSigned takes a stored broadcast apart.
+func splitSigned(v []byte) (sig [sigSize]byte, payload []byte, ok bool) {
+	if len(v) < sigSize {
+		return sig, nil, false
+	}
+	return [sigSize]byte(v), append([]byte{}, v[sigSize:]...), true
 }

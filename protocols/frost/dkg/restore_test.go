@@ -130,9 +130,9 @@ func TestForgottenM1IsAdopted(t *testing.T) {
 			if started {
 				w.apply(0, w.nodes[0].m.Start(0, c)) // its own first message is in the making
 			}
-			w.apply(0, w.nodes[0].m.Delivered(0, nodeID(0), M1Topic(id), old))
+			w.apply(0, w.delivered(0, 0, M1Topic(id), old))
 			for i := range 2 {
-				w.apply(i+1, w.nodes[i+1].m.Delivered(0, nodeID(0), M1Topic(id), old))
+				w.apply(i+1, w.delivered(i+1, 0, M1Topic(id), old))
 			}
 			w.start(c)
 			w.settle()
@@ -187,7 +187,7 @@ func durable(m *Machine) map[string]any {
 	state := make(map[string]any)
 	for id, s := range m.sessions {
 		state[id.String()] = []any{
-			s.ceremony, s.order, s.out, s.members, s.own, s.m1, s.complaints, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase(),
+			s.ceremony, s.order, s.out, s.members, s.own, s.m1, s.m1Sigs, s.complaints, s.complaintSigs, s.choice, s.certs, s.recovery, s.acks, s.failure, s.phase(),
 		}
 	}
 	for root, r := range m.runs {

@@ -150,7 +150,7 @@ func (m *Machine) settle(r *run, e *effects) {
 		for i := range s.m1 {
 			if s.m1[i] != nil && !slices.Contains(s.failure.culprits, i) {
 				e.Persist = append(e.Persist, del(sessionKey(s.id, memberPart(partM1, i))))
-				s.m1[i] = nil
+				s.m1[i], s.m1Sigs[i] = nil, [sigSize]byte{}
 			}
 		}
 	}

@@ -32,7 +32,9 @@ type session struct {
 	recovery   []byte
 	digest     [32]byte // of recovery
 	acks       [][]byte // checked acknowledgements; nil: missing
-	failure    *failure
+
+	m1Sigs, complaintSigs [][sigSize]byte // what they were delivered with
+	failure               *failure
 
 	// What follows is volatile.
 	key     *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
@@ -71,6 +73,7 @@ func (m *Machine) newSession(r *run, out []int) (*session, error) {
 	s.quorum = min(s.n(), m.quorum())
 	n := s.n()
 	s.m1, s.complaints, s.certs, s.acks = make([][]byte, n), make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	s.m1Sigs, s.complaintSigs = make([][sigSize]byte, n), make([][sigSize]byte, n)
 	s.pending, s.retry = make([]*ack, n), newRetry(n)
 	s.judging, s.proved, s.cheated = make([]bool, n), make([]bool, n), make([]bool, n)
 	return s, nil

@@ -19,8 +19,8 @@ const (
 	// for a member before the session, and with it t, is known.
 	maxM1 = pointSize*protocols.MaxMembers + sigSize + pointSize + 32*protocols.MaxMembers + sigSize
 	// maxEarlySize is the largest broadcast of any session, a first message or a
-	// complaint about everybody (105 bytes each).
-	maxEarlySize = max(maxM1, 105*(protocols.MaxMembers-1))
+	// complaint about everybody.
+	maxEarlySize = max(maxM1, pointSize+accusationSize*(protocols.MaxMembers-1))
 	// maxRecovery is the recovery data at t = n = MaxMembers.
 	maxRecovery = 4 + pointSize*protocols.MaxMembers + 162*protocols.MaxMembers
 )
