@@ -549,7 +549,7 @@ func TestEveryFalseComplaint(t *testing.T) {
 	const complainant, accused = 1, 0
 	f := newToy(t, 2, 2)
 	H := f.params.points[complainant]
-	msg := complaintMessage(f.session, complainant, accused)
+	msg := secp.NewTag("frostfed/v1/complaint").Hash(f.session[:], b4(complainant), b4(accused))
 	tag := secp.NewTag("BIP0374/challenge")
 	complaints, coincidences := 0, 0
 	for nu := 1; nu < q; nu++ {
