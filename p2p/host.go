@@ -132,7 +132,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	if h.protocols == nil {
-		h.protocols = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Federation}
+		h.protocols = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Roast, protocols.Federation}
 	}
 	rand.Read(h.instance[:])
 	for _, id := range cfg.Members {

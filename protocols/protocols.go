@@ -38,6 +38,7 @@ const (
 	Echo       Protocol = "echo/1"       // reliable broadcast
 	DKG        Protocol = "dkg/1"        // key generation, point to point
 	Sign       Protocol = "sign/1"       // nonces, signing sessions
+	Roast      Protocol = "roast/1"      // signing with keys outside Bitcoin
 	Federation Protocol = "federation/1" // status and notices among members
 )
 

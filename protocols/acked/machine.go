@@ -117,7 +117,7 @@ type Machine struct {
 // until PeerUp. It returns ErrConfig if cfg contradicts itself.
 func New(cfg Config) (*Machine, error) {
 	if cfg.Protocols == nil {
-		cfg.Protocols = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Federation}
+		cfg.Protocols = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Roast, protocols.Federation}
 	}
 	cfg.ResendMin = orDefault(cfg.ResendMin, DefaultResendMin)
 	cfg.ResendMax = orDefault(cfg.ResendMax, max(cfg.ResendMin, DefaultResendMax))

@@ -26,7 +26,7 @@ import (
 )
 
 // channels are what members speak with each other.
-var channels = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Federation}
+var channels = []protocols.Protocol{protocols.Echo, protocols.DKG, protocols.Sign, protocols.Roast, protocols.Federation}
 
 // strangers attack alice from outside: noise on her port, half-open connections,
 // and a libp2p host that is no member and announces frames of 4 GiB. She refuses
