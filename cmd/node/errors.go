@@ -12,6 +12,7 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/internal/api"
+	"frostfed/internal/daemon"
 	"frostfed/internal/demo"
 	"frostfed/internal/node"
 	"frostfed/internal/store"
@@ -73,6 +74,8 @@ func (a *app) explain(err error) (code int, text, hint string) {
 		return api.ExitError, "interrupted", ""
 	case errors.Is(err, node.ErrNoCharter):
 		code = api.ExitNotReady
+	case errors.Is(err, daemon.ErrCloned), errors.Is(err, daemon.ErrDisk), errors.Is(err, store.ErrCorrupt):
+		code = api.ExitHalted
 	case errors.Is(err, demo.ErrOptions):
 		code = api.ExitUsage
 	default:
@@ -93,6 +96,8 @@ var hints = []struct {
 	hint string
 }{
 	{store.ErrLocked, "one daemon runs on a data folder: 'frostfed status' asks it, 'frostfed stop' ends it"},
+	{store.ErrCorrupt, "the disk lies: replace it, and see Restore in docs/operations.md"},
+	{daemon.ErrDisk, "look after the disk before you start again: see Disk in docs/operations.md"},
 	{node.ErrNoCharter, "'frostfed charter adopt FILE' takes the charter that the members agreed on"},
 	{node.ErrConfig, "'frostfed config default' shows every key with a comment; 'frostfed config check' checks the file"},
 	{membership.ErrCharter, "mend the file, or make it again with 'frostfed charter new'"},

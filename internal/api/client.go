@@ -21,6 +21,7 @@ const (
 	ExitUsage    = 2
 	ExitNotReady = 3
 	ExitRefused  = 4
+	ExitHalted   = 5 // the daemon stopped for safety: a person must act before it starts again
 )
 
 // Dial returns a client of the daemon that listens on a unix socket. It connects

@@ -20,8 +20,22 @@ const (
 
 // chainState is what the daemon says of its chain backend.
 type chainState struct {
-	mu      sync.Mutex
-	trouble error
+	mu        sync.Mutex
+	trouble   error // what Ready or, if that is content, the follower says
+	following error // why the follower gets no further
+}
+
+// stuck notes why the follower gets no further, or that it does again.
+func (c *chainState) stuck(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.following = err
+}
+
+func (c *chainState) followed() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.following
 }
 
 func (c *chainState) set(err error) (changed bool) {
@@ -49,6 +63,9 @@ func (d *Daemon) watchReadiness() {
 		cancel()
 		if d.ctx.Err() != nil {
 			return
+		}
+		if err == nil { // a backend that lies is content with itself
+			err = d.chain.followed()
 		}
 		if d.chain.set(err) || first {
 			if err != nil {
@@ -104,7 +121,7 @@ func (d *Daemon) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return chain.Follow(ctx, chain.FollowConfig{Backend: d.cfg.Chain, From: from, Poll: d.cfg.Poll}, func(ev chain.Event) error {
+	return chain.Follow(ctx, chain.FollowConfig{Backend: d.cfg.Chain, From: from, Poll: d.cfg.Poll, Trouble: d.chain.stuck}, func(ev chain.Event) error {
 		return d.Do(ctx, func(now protocols.Time, core *federation.Core) (federation.Effects, error) {
 			switch ev := ev.(type) {
 			case chain.Connected:

@@ -44,7 +44,11 @@ var ErrStopped = errors.New("the daemon is stopping")
 // ErrCloned ends a daemon when more members than can lie say that another running
 // process uses its identity. Two copies of one data folder promise coins without
 // knowing of each other, so neither may go on.
-var ErrCloned = errors.New("another running process uses this member's identity: find the copy of the data folder and remove it before you start again")
+var ErrCloned = errors.New("another running process uses this member's identity; find the copy of the data folder and remove it before you start again")
+
+// ErrDisk ends a daemon whose disk did not take a write. Nobody knows then what
+// the disk holds, so nothing may be said any more.
+var ErrDisk = errors.New("the disk did not take a write, so memory is ahead of it")
 
 // Store is where records become durable.
 type Store interface {
@@ -201,10 +205,13 @@ func (d *Daemon) loop(initial federation.Effects) {
 	events := d.cfg.Network.Events()
 	for {
 		d.drain(batch, events)
+		if d.ctx.Err() != nil {
+			return // nothing more leaves, least of all from one of two copies
+		}
 		batch.effects.Append(d.core.Tick(d.now()))
 		if err := d.settle(batch); err != nil {
 			d.cfg.Log.Error("stopping: memory is ahead of the disk; check the disk and start again", "error", err)
-			d.cancel(err)
+			d.cancel(fmt.Errorf("%w: %w", ErrDisk, err))
 			return
 		}
 		*batch = newBatch()
@@ -338,6 +345,9 @@ func (d *Daemon) settle(b *batch) error {
 // act does what the core asks of its driver.
 func (d *Daemon) act(decision federation.Decision) {
 	switch decision := decision.(type) {
+	case federation.RestoredOlder:
+		d.cfg.Log.Error("the database of this member is older than its promises; nothing that spends is approved until the coins that may be bound are spent",
+			"witness", peer.ID(decision.Witness).String(), "promises", decision.Made, "known", decision.Known, "fence", decision.Fence)
 	case federation.Submit:
 		select {
 		case d.submits <- decision:

@@ -18,6 +18,7 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/bitcoin/chain"
+	"frostfed/bitcoin/chain/chaintest"
 	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/p2p"
@@ -106,6 +107,7 @@ type memChain struct {
 	chain.Backend
 	mu        sync.Mutex
 	blocks    []*wire.MsgBlock
+	forks     int32 // makes the blocks of each branch others
 	ready     error
 	refuse    error
 	submitted []chainhash.Hash
@@ -114,22 +116,19 @@ type memChain struct {
 func (c *memChain) mine(txs ...*wire.MsgTx) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	block := &wire.MsgBlock{Header: wire.BlockHeader{Nonce: uint32(len(c.blocks))}}
+	var parent chainhash.Hash
 	if len(c.blocks) > 0 {
-		block.Header.PrevBlock = c.blocks[len(c.blocks)-1].BlockHash()
+		parent = c.blocks[len(c.blocks)-1].BlockHash()
 	}
-	coinbase := wire.NewMsgTx(2)
-	coinbase.AddTxIn(&wire.TxIn{Sequence: uint32(len(c.blocks))})
-	block.Transactions = append([]*wire.MsgTx{coinbase}, txs...)
-	c.blocks = append(c.blocks, block)
+	c.blocks = append(c.blocks, chaintest.NextBlock(parent, c.forks+int32(len(c.blocks)), txs...))
 }
 
 func (c *memChain) reorg(depth, instead int) {
 	c.mu.Lock()
 	c.blocks = c.blocks[:len(c.blocks)-depth]
-	c.blocks = append(c.blocks, &wire.MsgBlock{Header: wire.BlockHeader{Nonce: 9999, PrevBlock: c.blocks[len(c.blocks)-1].BlockHash()}})
+	c.forks += 1000
 	c.mu.Unlock()
-	for range instead - 1 {
+	for range instead {
 		c.mine()
 	}
 }
@@ -160,6 +159,14 @@ func (c *memChain) BlockHashAt(_ context.Context, h int32) (chainhash.Hash, erro
 		return chainhash.Hash{}, chain.ErrNotFound
 	}
 	return c.blocks[h].BlockHash(), nil
+}
+
+func (c *memChain) Header(ctx context.Context, hash chainhash.Hash) (wire.BlockHeader, error) {
+	block, err := c.Block(ctx, hash)
+	if err != nil {
+		return wire.BlockHeader{}, err
+	}
+	return block.Header, nil
 }
 
 func (c *memChain) Block(_ context.Context, hash chainhash.Hash) (*wire.MsgBlock, error) {
@@ -374,14 +381,14 @@ func TestFollowsTheChainThroughReorgsAndRestarts(t *testing.T) {
 			r.chain.mine()
 		}
 		want(22)
-		r.chain.reorg(5, 3)
-		want(20)
+		r.chain.reorg(5, 6)
+		want(23)
 		if err := r.Stop(); err != nil {
 			t.Fatal(err)
 		}
 		r.chain.reorg(2, 4)
 		r.run()
-		want(22)
+		want(25)
 	})
 }
 

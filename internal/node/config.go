@@ -51,6 +51,7 @@ type ChainConfig struct {
 	CertFile     string `toml:"cert_file" comment:"TLS certificate of btcd."`
 	PollSeconds  int    `toml:"poll_seconds" comment:"Seconds between two looks at the chain."`
 	ScanFrom     uint32 `toml:"scan_from" comment:"Only after the database was lost: height from which to look for coins. 0: from when each key was made."`
+	SettledTo    uint32 `toml:"settled_to" comment:"Only after an older database was put back: height up to which nothing that this member approved is still under way."`
 }
 
 // DefaultPort is where members listen unless told otherwise.

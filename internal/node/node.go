@@ -40,6 +40,8 @@ type Options struct {
 	Version string
 	// Seeds replaces the seeds of the configuration if not nil.
 	Seeds []string
+	// Network stands between the member and its host, if not nil: a test listens.
+	Network func(*p2p.Host) daemon.Network
 }
 
 // Node is a running member.
@@ -117,12 +119,16 @@ func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, back
 	if n.Host, err = p2p.New(ctx, cfg); err != nil {
 		return err
 	}
+	var network daemon.Network = n.Host
+	if o.Network != nil {
+		network = o.Network(n.Host)
+	}
 	n.Daemon, err = daemon.Start(ctx, daemon.Config{
 		Core: federation.Config{Charter: o.Charter, Self: self, Host: &o.Keys.Host, Policy: o.Config.Policy,
-			Rand: rand.Reader, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom),
+			Rand: rand.Reader, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom), SettledTo: bitcoin.Height(o.Config.Chain.SettledTo),
 			NoExclusion: !o.Config.Keys.Exclusion, MinSpare: o.Config.Keys.MinSpare,
 			Silence: protocols.Time(time.Duration(o.Config.Keys.SilenceMinutes) * time.Minute / time.Millisecond)},
-		Store: n.store, Network: n.Host, Chain: backend, Poll: time.Duration(o.Config.Chain.PollSeconds) * time.Second,
+		Store: n.store, Network: network, Chain: backend, Poll: time.Duration(o.Config.Chain.PollSeconds) * time.Second,
 		Log: o.Log, Registerer: n.Registry,
 	})
 	return err

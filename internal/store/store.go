@@ -2,18 +2,23 @@
 // database. One Commit is one durable transaction: a driver commits the records
 // of a batch before anything of that batch becomes visible to others.
 //
-// bbolt has no page checksums, so each record carries its own. No secret is ever
-// stored here; see package keystore.
+// bbolt has no page checksums, so each record carries its own, and a digest of all
+// records notices those that are gone: a flipped bit in a page may hide a promise.
+// What is left is damage to the newest meta page, of which bbolt keeps two: then the
+// database is what it was one commit ago, as after a crash in that commit. No
+// secret is ever stored here; see package keystore.
 package store
 
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -35,12 +40,13 @@ var (
 	bucketPeers   = []byte("peers")
 	keySchema     = []byte("schema")
 	keyOwner      = []byte("owner")
+	keyDigest     = []byte("digest")
 )
 
 // Errors that callers act on.
 var (
 	ErrLocked  = errors.New("another process uses this data folder")
-	ErrCorrupt = errors.New("a record of the database is damaged")
+	ErrCorrupt = errors.New("the database is damaged")
 	ErrOwner   = errors.New("the database belongs to another federation or member")
 	ErrSchema  = errors.New("the database was written by a newer version of this program")
 )
@@ -55,7 +61,9 @@ type Store struct {
 
 // Open opens or creates dir/state.db and locks it against other processes.
 // owner (federation and member) is stamped at creation and must match later.
-func Open(dir string, owner []byte) (*Store, error) {
+func Open(dir string, owner []byte) (*Store, error) { return openWith(dir, owner, os.OpenFile) }
+
+func openWith(dir string, owner []byte, openFile func(string, int, fs.FileMode) (*os.File, error)) (*Store, error) {
 	path := filepath.Join(dir, "state.db")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -65,7 +73,11 @@ func Open(dir string, owner []byte) (*Store, error) {
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout})
+	var db *bolt.DB
+	err := guard(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: lockTimeout, OpenFile: openFile})
+		return err
+	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("open database %s: %w", path, ErrLocked)
 	}
@@ -92,7 +104,7 @@ func syncDir(dir string) error {
 }
 
 func (s *Store) prepare(owner []byte) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.update(func(tx *bolt.Tx) error {
 		for _, name := range [][]byte{bucketMeta, bucketRecords, bucketPeers} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
@@ -101,10 +113,8 @@ func (s *Store) prepare(owner []byte) error {
 		meta := tx.Bucket(bucketMeta)
 		switch v := meta.Get(keySchema); {
 		case v == nil:
-			if err := meta.Put(keySchema, []byte{schemaVersion}); err != nil {
-				return err
-			}
-			return meta.Put(keyOwner, owner)
+			return errors.Join(meta.Put(keySchema, []byte{schemaVersion}), meta.Put(keyOwner, owner),
+				meta.Put(keyDigest, make([]byte, digestSize)))
 		case len(v) != 1 || v[0] > schemaVersion:
 			return ErrSchema
 		case !bytes.Equal(meta.Get(keyOwner), owner):
@@ -122,19 +132,26 @@ func (s *Store) Commit(records []protocols.Record) error {
 		return nil
 	}
 	err := s.update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketRecords)
+		b, meta := tx.Bucket(bucketRecords), tx.Bucket(bucketMeta)
+		var d digest
+		copy(d[:], meta.Get(keyDigest))
 		for _, r := range records {
+			if old := b.Get([]byte(r.Key)); old != nil {
+				d.toggle(r.Key, old)
+			}
 			var err error
 			if r.Value == nil {
 				err = b.Delete([]byte(r.Key))
 			} else {
-				err = b.Put([]byte(r.Key), seal(r.Key, r.Value))
+				stored := seal(r.Key, r.Value)
+				d.toggle(r.Key, stored)
+				err = b.Put([]byte(r.Key), stored)
 			}
 			if err != nil {
 				return err
 			}
 		}
-		return nil
+		return meta.Put(keyDigest, d[:])
 	})
 	if err != nil {
 		return fmt.Errorf("commit: %w", err)
@@ -146,25 +163,47 @@ func (s *Store) update(f func(*bolt.Tx) error) error {
 	if err := s.broken.Load(); err != nil {
 		return *err
 	}
-	err := s.db.Update(f)
+	err := guard(func() error { return s.db.Update(f) })
 	if err != nil {
 		s.broken.CompareAndSwap(nil, &err)
 	}
 	return err
 }
 
+func (s *Store) view(f func(*bolt.Tx) error) error {
+	return guard(func() error { return s.db.View(f) })
+}
+
+// guard turns what bbolt does on damaged pages, panics and faults of its memory
+// map, into an error.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
+		}
+	}()
+	return f()
+}
+
 // Load returns all records in order of their keys.
 func (s *Store) Load() ([]protocols.Record, error) {
 	var out []protocols.Record
-	err := s.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketRecords).ForEach(func(k, v []byte) error {
+	var d digest
+	err := s.view(func(tx *bolt.Tx) error {
+		err := tx.Bucket(bucketRecords).ForEach(func(k, v []byte) error {
 			value, err := open(string(k), v)
 			if err != nil {
 				return err
 			}
+			d.toggle(string(k), v)
 			out = append(out, protocols.Record{Key: string(k), Value: value})
 			return nil
 		})
+		if err == nil && !bytes.Equal(d[:], tx.Bucket(bucketMeta).Get(keyDigest)) {
+			return fmt.Errorf("%w: records are missing", ErrCorrupt)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load: %w", err)
@@ -183,7 +222,7 @@ func (s *Store) SavePeer(id protocols.NodeID, addrs []byte) error {
 // LoadPeers returns what SavePeer stored. Damaged entries are left out.
 func (s *Store) LoadPeers() (map[protocols.NodeID][]byte, error) {
 	out := make(map[protocols.NodeID][]byte)
-	err := s.db.View(func(tx *bolt.Tx) error {
+	err := s.view(func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketPeers).ForEach(func(k, v []byte) error {
 			if value, err := open(string(k), v); err == nil {
 				out[protocols.NodeID(k)] = value
@@ -205,13 +244,28 @@ func sum(key string, value []byte) []byte {
 	return h.Sum(nil)[:sumSize]
 }
 
+const digestSize = sha256.Size
+
+// digest is a hash of a set of records: the sum of theirs in GF(2), so that it
+// follows from the records that a commit changes. It is no defence against who can
+// choose records.
+type digest [digestSize]byte
+
+func (d *digest) toggle(key string, stored []byte) {
+	h := sha256.New()
+	h.Write([]byte{byte(len(key) >> 8), byte(len(key))})
+	h.Write([]byte(key))
+	h.Write(stored)
+	subtle.XORBytes(d[:], d[:], h.Sum(nil))
+}
+
 func seal(key string, value []byte) []byte {
 	return append(sum(key, value), value...)
 }
 
 func open(key string, stored []byte) ([]byte, error) {
 	if len(stored) < sumSize || !bytes.Equal(sum(key, stored[sumSize:]), stored[:sumSize]) {
-		return nil, fmt.Errorf("%w: key %q; restore the data folder from the other members: see docs/operations.md", ErrCorrupt, key)
+		return nil, fmt.Errorf("%w: record %q", ErrCorrupt, key)
 	}
 	return bytes.Clone(stored[sumSize:]), nil
 }
