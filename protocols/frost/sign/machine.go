@@ -47,7 +47,8 @@ type peer struct {
 	outstanding int  // sessions of ours that it has not answered: the measure of responsiveness
 	parked      []parked
 	notes       *fifo[note] // what it said of requests not approved here yet
-	busy        bool        // it was told NO(limit): announce later approvals to it
+	gauge       gauge
+	busy        bool // it was told NO(limit): announce later approvals to it
 }
 
 type parked struct {
@@ -133,9 +134,9 @@ func New(cfg Config) (*Machine, error) {
 	}
 	for i, id := range cfg.Members {
 		m.index[id] = i
-		m.issued = append(m.issued, &issued{next: 1, secrets: make(map[uint64]*bip445.SecNonce)})
+		m.issued = append(m.issued, &issued{next: 1, secrets: make(map[uint64]*bip445.SecNonce), budget: 2 * max(cfg.Pool, maxLot)})
 		m.held = append(m.held, new(held))
-		m.peers = append(m.peers, &peer{notes: newFIFO[note](maxNotes)})
+		m.peers = append(m.peers, &peer{notes: newFIFO[note](maxNotes), gauge: gauge{since: protocols.Never}})
 	}
 	m.self = m.index[cfg.Self]
 	return m, nil
@@ -161,6 +162,7 @@ func (m *Machine) input(now protocols.Time, f func(*effects)) effects {
 			r.dirty = false
 			m.advance(&fx, r)
 		default:
+			m.measure(&fx)
 			return fx
 		}
 	}
@@ -287,9 +289,15 @@ func (m *Machine) handle(fx *effects, from int, msg message, raw []byte) {
 	}
 }
 
-// Tick starts the runs and sessions that are due.
+// Tick starts the runs and sessions that are due, and refills pools.
 func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 	return m.input(now, func(fx *effects) {
+		m.reportLow(fx)
+		for to, p := range m.issued {
+			if m.now >= p.grantedAt() {
+				m.offer(fx, to, m.missing(to))
+			}
+		}
 		for _, r := range m.order {
 			if r.run == nil && m.startAt(r) <= m.now {
 				m.coordinate(r)
@@ -304,6 +312,9 @@ func (m *Machine) Tick(now protocols.Time) protocols.Effects[Event] {
 // Deadline is when Tick wants to be called.
 func (m *Machine) Deadline() protocols.Time {
 	at := protocols.Never
+	for i := range m.peers {
+		at = min(at, m.issued[i].grantedAt(), m.peers[i].gauge.reportAt())
+	}
 	for _, r := range m.order {
 		if r.run == nil {
 			at = min(at, m.startAt(r))

@@ -168,6 +168,15 @@ const (
 	ReasonBusy         = "too_many_requests"
 )
 
+// PoolLow says that too few nonces of a member have been here for some seconds,
+// less than a quarter of a pool, or that this is over: it is slow, away, or does
+// not hand out any.
+type PoolLow struct {
+	Member    protocols.NodeID
+	Available int // pairs
+	Low       bool
+}
+
 // KeyRejected says that a key given to AddKey does not fit together: trouble of
 // this member's own.
 type KeyRejected struct {
@@ -180,3 +189,4 @@ func (Signed) event()      {}
 func (Progress) event()    {}
 func (PeerRefused) event() {}
 func (Failed) event()      {}
+func (PoolLow) event()     {}

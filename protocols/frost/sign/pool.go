@@ -24,6 +24,10 @@ type issued struct {
 	evicted uint64         // pairs up to here may have been dropped unused
 	making  int            // pairs that a Job is computing
 	force   protocols.Time // earliest time of the next eviction at the coordinator's wish
+
+	budget  int            // pairs that may be made now without a signature for it, see grant
+	granted protocols.Time // when budget last grew
+	owed    bool           // less was granted than wanted
 }
 
 // has reports whether all named pairs are here. reused says that one of the
@@ -174,8 +178,39 @@ func (m *Machine) topUp(fx *effects, to int) {
 	}
 }
 
+// grant bounds the pairs made for one coordinator, but for those that a PSIG
+// brings: these follow signatures, which are bounded by what this member approves.
+// All else, asking and naming pairs in sessions of requests that nobody knows, costs
+// the coordinator nothing, and us 60 µs a pair. So it gets two pools at once and
+// another one each second, at most: half a percent of a processor.
+func (m *Machine) grant(to, want int) int {
+	p, full := m.issued[to], max(m.cfg.Pool, maxLot)
+	if seconds := (m.now - p.granted) / second; seconds > 0 {
+		p.granted += seconds * second
+		p.budget = min(2*full, p.budget+int(min(seconds, 2))*full)
+	}
+	got := min(want, p.budget)
+	p.budget -= got
+	p.owed = got < want
+	return got
+}
+
+const second protocols.Time = 1000
+
+// grantedAt is when a coordinator that did not get enough gets more.
+func (p *issued) grantedAt() protocols.Time {
+	if !p.owed {
+		return protocols.Never
+	}
+	return p.granted + second
+}
+
 func (m *Machine) offer(fx *effects, to, count int) {
-	if n := m.refill(to, count); len(n.pairs) > 0 {
+	if count <= 0 || m.hedge == nil {
+		m.issued[to].owed = false
+		return
+	}
+	if n := m.refill(to, m.grant(to, count)); len(n.pairs) > 0 {
 		m.send(fx, to, n)
 	}
 }
@@ -199,7 +234,7 @@ func (m *Machine) onNeed(fx *effects, from int, msg needMsg) {
 	}
 	lack, want := m.missing(from), min(int(msg.count), max(m.cfg.Pool, maxLot))
 	if lack < want && m.now >= p.force {
-		p.force = m.now + 1000
+		p.force = m.now + second
 		lack = want
 	}
 	p.drop(max(m.cfg.Pool, maxLot) - lack)
@@ -214,6 +249,53 @@ type held struct {
 	highest         uint64 // of the indices seen in epoch: an older one is a repeat
 	pairs           []heldPair
 	asked           bool // a NEED is on its way
+}
+
+// gauge watches the pool of one signer.
+type gauge struct {
+	filled bool           // it was above low water once
+	since  protocols.Time // when it fell below; Never if it is above
+	low    bool           // PoolLow said so
+}
+
+// lowWater is the pool of a signer below which a coordinator may soon have to wait:
+// a quarter. Sessions go below it all the time and the answers fill it again, so it
+// counts only after lowDelay.
+func (m *Machine) lowWater() int { return (m.cfg.Pool + 3) / 4 }
+
+const lowDelay = 5 * second
+
+// measure notes which pools are below low water; Tick says so when it lasts.
+func (m *Machine) measure(fx *effects) {
+	for i, p := range m.peers {
+		g, have := &p.gauge, len(m.held[i].pairs)
+		switch {
+		case have >= m.lowWater():
+			if g.low {
+				fx.Out = append(fx.Out, PoolLow{Member: m.cfg.Members[i], Available: have})
+			}
+			*g = gauge{filled: true, since: protocols.Never}
+		case g.filled && g.since == protocols.Never:
+			g.since = m.now
+		}
+	}
+}
+
+// reportLow says which pools stay below low water.
+func (m *Machine) reportLow(fx *effects) {
+	for i, p := range m.peers {
+		if m.now >= p.gauge.reportAt() {
+			p.gauge.low = true
+			fx.Out = append(fx.Out, PoolLow{Member: m.cfg.Members[i], Available: len(m.held[i].pairs), Low: true})
+		}
+	}
+}
+
+func (g *gauge) reportAt() protocols.Time {
+	if g.low || g.since == protocols.Never {
+		return protocols.Never
+	}
+	return g.since + lowDelay
 }
 
 type heldPair struct {

@@ -47,18 +47,21 @@ func (m *Machine) Requests() []RequestView {
 	return out
 }
 
-// PoolView counts the nonces between this member and one other (or itself).
+// PoolView counts the nonces between this member and one other (or itself). Low is
+// what PoolLow said last.
 type PoolView struct {
 	Member    protocols.NodeID
 	Available int // pairs of it that this member can coordinate with
 	Given     int // pairs of this member that it can coordinate with
+	Size      int // of a full pool
+	Low       bool
 }
 
 // Pools lists the pools by member, in the order of Config.Members.
 func (m *Machine) Pools() []PoolView {
 	out := make([]PoolView, m.n())
 	for i := range out {
-		out[i] = PoolView{m.cfg.Members[i], len(m.held[i].pairs), len(m.issued[i].live)}
+		out[i] = PoolView{m.cfg.Members[i], len(m.held[i].pairs), len(m.issued[i].live), m.cfg.Pool, m.peers[i].gauge.low}
 	}
 	return out
 }
