@@ -15,7 +15,7 @@ import (
 // The core is pure: what the simulator proves is what the daemon runs only if no
 // machine has a clock, a goroutine or a disk of its own.
 var (
-	pureFolders = []string{"crypto", "protocols", "federation", "bitcoin", "policy"}
+	pureFolders = []string{"crypto", "protocols", "evidence", "federation", "bitcoin", "policy"}
 	// Below bitcoin/chain lies the shell: it talks to nodes.
 	shellFolders = []string{"bitcoin/chain"}
 
@@ -117,6 +117,8 @@ func TestImportDirection(t *testing.T) {
 				bad = target != "protocols" && !isBelow(target, []string{"crypto", "bitcoin", dir})
 			case isBelow(dir, []string{"bitcoin"}):
 				bad = !isBelow(target, []string{"bitcoin", "crypto"})
+			case dir == "evidence":
+				bad = !isBelow(target, []string{"crypto", "protocols"})
 			case dir == "policy":
 				bad = !isBelow(target, []string{"bitcoin", "crypto"})
 			case isBelow(target, []string{"cmd", "sim"}):
