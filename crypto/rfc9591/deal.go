@@ -39,6 +39,13 @@ func (p *Params) bodySize() int {
 	return 1 + p.suite.PublicKeySize()*(p.T()+1) + scalarSize + 33 + scalarSize*p.N()
 }
 
+// DealingNonce returns the encryption nonce (33 bytes) within a dealing of
+// DealingSize bytes. It is drawn for one session alone.
+func (p *Params) DealingNonce(dealing []byte) []byte {
+	at := p.bodySize() - scalarSize*p.N() - 33
+	return dealing[at : at+33]
+}
+
 // noncePoKMessage returns session || b4(id) || SHA256(body).
 func noncePoKMessage(session chilldkg.SessionID, id int, body []byte) []byte {
 	hash := sha256.Sum256(body)

@@ -1,7 +1,6 @@
 package rfc9591
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/bytemare/ecc"
@@ -253,7 +252,9 @@ func RecoveryAckVerify(p *Params, id int, recoveryData, sig []byte) error {
 	return nil
 }
 
-// SameSession reports whether recovery data, of a session's size, is of it.
-func SameSession(session chilldkg.SessionID, recoveryData []byte) bool {
-	return len(recoveryData) >= headSize && bytes.Equal(recoveryData[4:headSize], session[:])
+// RecoveryNonce returns participant id's encryption nonce (33 bytes) within
+// recovery data, or the part of it that is signed.
+func (p *Params) RecoveryNonce(recoveryData []byte, id int) []byte {
+	at := headSize + p.suite.PublicKeySize()*p.T() + 33*p.N() + 33*id
+	return recoveryData[at : at+33]
 }

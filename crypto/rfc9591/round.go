@@ -69,6 +69,19 @@ func (d *Dealing) verify() *chilldkg.FaultyParticipantError {
 	return nil
 }
 
+// OpenDealing is OpenDealings for the dealing of one participant. It returns
+// *chilldkg.FaultyParticipantError.
+func OpenDealing(p *Params, session chilldkg.SessionID, id int, b []byte) (*Dealing, error) {
+	d, fault := decodeDealing(p, session, id, b)
+	if fault == nil {
+		fault = d.verify()
+	}
+	if fault != nil {
+		return nil, fault
+	}
+	return d, nil
+}
+
 // OpenDealings decodes the dealings of all participants, by id, and checks all
 // that can be checked without secrets. It returns
 // *chilldkg.FaultyParticipantsError with everybody whose dealing is wrong, which

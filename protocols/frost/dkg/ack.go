@@ -48,7 +48,7 @@ func (m *Machine) takeAck(now protocols.Time, s *session, i int, a ack, e *effec
 		s.pending[i] = &a
 		return
 	}
-	m.judgeAck(s, i, a, verifyAck(s.params, i, s.recovery, a.sig[:]), e)
+	m.judgeAck(s, i, a, s.params.verifyAck(i, s.recovery, a.sig[:]) == nil, e)
 }
 
 func (m *Machine) judgeAck(s *session, i int, a ack, valid bool, e *effects) {
@@ -91,17 +91,26 @@ func (m *Machine) doneWitness(now protocols.Time, s *session, r witnessed, e *ef
 // activate hands the secret share over, once, when enough members hold the
 // recovery data.
 func (m *Machine) activate(s *session, e *effects) {
-	if s.key == nil || s.key.SecShare == nil || count(s.acks) < s.quorum {
+	if s.key == nil || count(s.acks) < s.quorum {
 		return
 	}
-	e.Out = append(e.Out, KeyActive{
-		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
-		Label: s.ceremony.Label, T: s.ceremony.T,
-		ThreshPK:     s.key.ThreshPK,
-		Participants: m.ids(s.members),
-		PubShares:    append([][33]byte(nil), s.key.PubShares...),
-		SecShare:     s.key.SecShare,
-		Acks:         count(s.acks),
-	})
-	s.key.SecShare = nil
+	share, other := s.key.takeShare()
+	switch {
+	case share != nil:
+		e.Out = append(e.Out, KeyActive{
+			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
+			Label: s.ceremony.Label, T: s.ceremony.T,
+			ThreshPK:     s.key.bitcoin.ThreshPK,
+			Participants: m.ids(s.members),
+			PubShares:    append([][33]byte(nil), s.key.bitcoin.PubShares...),
+			SecShare:     share,
+			Acks:         count(s.acks),
+		})
+	case other != nil:
+		e.Out = append(e.Out, SuiteKeyActive{
+			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
+			Label: s.ceremony.Label, Key: s.key.other.Key, Share: other,
+			Participants: m.ids(s.members), Acks: count(s.acks),
+		})
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"testing"
 
-	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -157,7 +156,7 @@ func TestAckOfUnknownData(t *testing.T) {
 		t.Fatalf("%+v", v)
 	}
 	host := hostSecret(1)
-	good, err := chilldkg.RecoveryAckSign(host[:], nd.m.sessions[id].params, other, make([]byte, 32))
+	good, err := nd.m.sessions[id].params.signAck(host[:], other, make([]byte, 32))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,8 +36,8 @@ func maxComplaint(n int) int { return pointSize + (n-1)*accusationSize }
 
 // complain makes the complaint of participant author about the given dealers.
 // sigs are those of the first messages m1.
-func (h *hearing) complain(host []byte, round *chilldkg.Round1, author int, dealers []int, m1 [][]byte, sigs [][sigSize]byte, aux []byte) ([]byte, error) {
-	payload := bytes.Clone(nonceOfM1(m1[author], h.params.T()))
+func (h *hearing) complain(host []byte, round round, author int, dealers []int, m1 [][]byte, sigs [][sigSize]byte, aux []byte) ([]byte, error) {
+	payload := bytes.Clone(h.params.nonceOfM1(m1[author]))
 	for _, dealer := range dealers {
 		c, err := round.Complain(host, dealer, aux)
 		if err != nil {
@@ -72,7 +72,7 @@ func (m *Machine) takeComplaint(s *session, i int, payload []byte, sig [sigSize]
 	if s.complaints[i] != nil || s.failure != nil && !s.convicting() {
 		return
 	}
-	if _, _, ok := splitComplaint(s.params, i, payload); !ok {
+	if _, _, ok := splitComplaint(s.params.hosts(), i, payload); !ok {
 		if i != s.self && m.cfg.Notary.signed(m.cfg.Members[s.members[i]].ID, ComplaintTopic(s.id), payload, sig[:]) {
 			e.Faults = append(e.Faults, m.proved(FaultComplaint, s.members[i], "complaint is malformed",
 				m.hearing(s).proof(formMalformed, i, sig, payload)))
@@ -97,7 +97,7 @@ func (m *Machine) perjury(s *session, i int, e *effects) {
 	}
 	eqInput, cert := splitRecovery(s.recovery, s.n())
 	fault := m.proved(FaultSigned, s.members[i], "complains about a session it has signed for", nil)
-	if bytes.Equal(payload[:pointSize], nonceOfRecovery(eqInput, s.ceremony.T, s.n(), i)) {
+	if bytes.Equal(payload[:pointSize], s.params.nonceOfRecovery(eqInput, i)) {
 		fault.Proof = m.hearing(s).proof(formSigned, i, s.complaintSigs[i], payload, cert[sigSize*i:sigSize*(i+1)], eqInput)
 	}
 	e.Faults = append(e.Faults, fault)
@@ -124,7 +124,7 @@ func (m *Machine) judge(s *session, e *effects) {
 		if payload == nil || s.judging[i] || len(payload) > 0 && s.m1[i] == nil {
 			continue
 		}
-		_, list, _ := splitComplaint(s.params, i, payload)
+		_, list, _ := splitComplaint(s.params.hosts(), i, payload)
 		if slices.ContainsFunc(list, func(a accusation) bool { return s.m1[a.accused] == nil }) {
 			continue
 		}
@@ -151,7 +151,7 @@ type complaintCase struct {
 // accused signed it, is false and cannot be proved so; its accused equivocated,
 // which can.
 func (h *hearing) judge(c complaintCase) (verdicts []verdict) {
-	nonce, list, _ := splitComplaint(h.params, c.author, c.payload)
+	nonce, list, _ := splitComplaint(h.params.hosts(), c.author, c.payload)
 	lied := verdict{culprit: c.author}
 	lie := func(form uint8, rest ...[]byte) {
 		lied.reason = VoteComplaint
@@ -164,7 +164,7 @@ func (h *hearing) judge(c complaintCase) (verdicts []verdict) {
 		lie(0) // proved when it was taken
 	case h.malformed(c.author, c.payload):
 		lie(formMalformed)
-	case len(own) > 0 && !bytes.Equal(nonce, nonceOfM1(own, h.params.T())):
+	case len(own) > 0 && !bytes.Equal(nonce, h.params.nonceOfM1(own)):
 		lie(formNonce, c.sigs[c.author][:], long(own))
 	}
 	for _, a := range list {
@@ -190,7 +190,7 @@ func (h *hearing) judge(c complaintCase) (verdicts []verdict) {
 
 // malformed says whether no correct participant complains like this.
 func (h *hearing) malformed(author int, payload []byte) bool {
-	_, list, ok := splitComplaint(h.params, author, payload)
+	_, list, ok := splitComplaint(h.params.hosts(), author, payload)
 	return !ok || slices.ContainsFunc(list, func(a accusation) bool { return !h.named(a) })
 }
 
@@ -201,7 +201,7 @@ func (h *hearing) named(a accusation) bool {
 
 // guilty returns author or accused, whose first message dealing is.
 func (h *hearing) guilty(author int, a accusation, dealing []byte) int {
-	guilty, err := chilldkg.Judge(h.params, chilldkg.SessionID(h.session), author, a.body, dealing)
+	guilty, err := h.params.judge(chilldkg.SessionID(h.session), author, a.body, dealing)
 	if err != nil {
 		return author
 	}

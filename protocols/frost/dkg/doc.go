@@ -15,6 +15,11 @@
 // faulty members and messages that arrive within the time-out, a ceremony ends
 // with a key.
 //
+// A ceremony makes a key for Bitcoin or, if it names a Suite, one of RFC 9591
+// (crypto/rfc9591); the two differ in group and in the sizes of messages, and in
+// nothing that this package does (suite.go). Host keys, votes and complaints are
+// the same. Session IDs never are.
+//
 // # Messages
 //
 //	M1        broadcast, topic "dkg/<hex session id>/m1": ChillDKG's first

@@ -262,7 +262,7 @@ func (m *Machine) progress(now protocols.Time, s *session, e *effects) {
 func (m *Machine) generated(s *session) KeyGenerated {
 	return KeyGenerated{
 		SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
-		Label: s.ceremony.Label, T: s.ceremony.T, ThreshPK: s.key.ThreshPK,
+		Label: s.ceremony.Label, T: s.ceremony.T, Suite: s.ceremony.Suite, PublicKey: s.key.publicKey(),
 	}
 }
 

@@ -4,11 +4,12 @@ import (
 	"fmt"
 
 	"frostfed/crypto/chilldkg"
+	"frostfed/crypto/rfc9591"
 	"frostfed/protocols"
 )
 
 // Event is a decision of the machine: Broadcast, Progress, KeyGenerated,
-// KeyActive, Failed or Excluded.
+// KeyActive, SuiteKeyActive, Failed or Excluded.
 type Event interface{ event() }
 
 // Broadcast asks for reliable broadcast of Payload under Topic. After a restart
@@ -37,7 +38,8 @@ type KeyGenerated struct {
 	Attempt    uint32
 	Label      string
 	T          int
-	ThreshPK   [33]byte
+	Suite      Suite
+	PublicKey  []byte // ThreshPK of a Bitcoin key
 }
 
 // KeyActive says that the key may be used: n-f members, this one included,
@@ -59,6 +61,20 @@ type KeyActive struct {
 
 	// SecShare is this member's secret share. The receiver owns and wipes it.
 	SecShare *chilldkg.SecShare
+}
+
+// SuiteKeyActive is KeyActive for a key outside Bitcoin. Participants are in the
+// order of the members: the i-th is participant i of Key.
+type SuiteKeyActive struct {
+	SessionID  SessionID
+	CeremonyID [32]byte
+	Attempt    uint32
+	Label      string
+	Key        *rfc9591.Key
+	// Share is this member's secret share. The receiver owns and wipes it.
+	Share        *rfc9591.Share
+	Participants []protocols.NodeID
+	Acks         int // members that acknowledged so far
 }
 
 // Failed says that a session will not be continued here. Culprits are members
@@ -85,12 +101,13 @@ type Excluded struct {
 	Members    []protocols.NodeID // all that are out, in order
 }
 
-func (Broadcast) event()    {}
-func (Progress) event()     {}
-func (KeyGenerated) event() {}
-func (KeyActive) event()    {}
-func (Failed) event()       {}
-func (Excluded) event()     {}
+func (Broadcast) event()      {}
+func (Progress) event()       {}
+func (KeyGenerated) event()   {}
+func (KeyActive) event()      {}
+func (SuiteKeyActive) event() {}
+func (Failed) event()         {}
+func (Excluded) event()       {}
 
 // Phase is how far a session is.
 type Phase uint8

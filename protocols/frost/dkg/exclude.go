@@ -92,7 +92,7 @@ func (m *Machine) accuse(now protocols.Time, s *session, reason VoteReason, culp
 			return // the others' votes must do
 		}
 		host := m.cfg.HostSecret()
-		sig, err := chilldkg.SignExclusion(host[:], r.params, chilldkg.SessionID(r.root), culprit, byte(reason), aux[:])
+		sig, err := chilldkg.SignExclusion(host[:], r.params.hosts(), chilldkg.SessionID(r.root), culprit, byte(reason), aux[:])
 		clear(host[:])
 		if err != nil {
 			return
@@ -169,7 +169,7 @@ func (m *Machine) stepExclude(now protocols.Time, r *run, from int, msg message)
 		if r.votes[culprit][voter] != nil || !m.mayVote(r, voter) {
 			continue
 		}
-		if !chilldkg.VerifyExclusion(r.params, chilldkg.SessionID(r.root), voter, culprit, byte(b.reason), b.sig[:]) {
+		if !chilldkg.VerifyExclusion(r.params.hosts(), chilldkg.SessionID(r.root), voter, culprit, byte(b.reason), b.sig[:]) {
 			e.Faults = append(e.Faults, m.fault(FaultVote, from, "vote to exclude does not verify"))
 			break // one is enough; each costs us a verification
 		}

@@ -36,7 +36,7 @@ func spoilt(w *network, from int, id SessionID, victims func(participant, t int)
 	s := w.nodes[from].m.sessions[id]
 	var keys [][]byte
 	for i := range s.members {
-		key := s.params.HostPubkey(i)
+		key := s.params.hosts().HostPubkey(i)
 		if i != s.self && victims(i, s.params.T()) {
 			secret := hostSecret(100 + i)
 			foreign, err := chilldkg.HostPubkeyGen(secret[:])
@@ -47,12 +47,12 @@ func spoilt(w *network, from int, id SessionID, victims func(participant, t int)
 		}
 		keys = append(keys, key[:])
 	}
-	params, err := chilldkg.NewSessionParams(keys, s.params.T())
+	params, err := newScheme(s.params.suite(), keys, s.params.T())
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	host := hostSecret(from)
-	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(id), bytes.Repeat([]byte{7}, 32))
+	m1, err := params.deal(host[:], chilldkg.SessionID(id), bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func spoilShares(victims func(self int) func(participant, t int) bool) func(*net
 // forge is a complaint of participant author that is right in all but the proof,
 // as far as the members deal honestly.
 func forge(w *network, s *session, author, accused int) []byte {
-	nonce := nonceOfM1(honestM1(w, s, author), s.ceremony.T)
+	nonce := s.params.nonceOfM1(honestM1(w, s, author))
 	c := make([]byte, chilldkg.ComplaintSize)
 	c[3], c[7] = byte(author), byte(accused)
 	public, _ := chilldkg.HostPubkeyGen(bytes.Repeat([]byte{5}, 32))
@@ -86,7 +86,7 @@ func forge(w *network, s *session, author, accused int) []byte {
 func honestM1(w *network, s *session, i int) []byte {
 	host := hostSecret(s.members[i])
 	seed := memberkey.Hash(dealTag, host[:], s.id[:])
-	m1, err := chilldkg.Deal(host[:], s.params, chilldkg.SessionID(s.id), seed[:])
+	m1, err := s.params.deal(host[:], chilldkg.SessionID(s.id), seed[:])
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ var faults = []byzantine{
 		return c
 	})},
 	{name: "complaint with another nonce", speak: complains(func(w *network, s *session, self, other int) []byte {
-		return append(slices.Clone(nonceOfM1(honestM1(w, s, other), s.ceremony.T)), forge(w, s, self, other)[pointSize:]...)
+		return append(slices.Clone(s.params.nonceOfM1(honestM1(w, s, other))), forge(w, s, self, other)[pointSize:]...)
 	})},
 	{name: "silent from the start", slow: true,
 		broadcast: func(*network, int, string, []byte) []byte { return nil },
@@ -192,7 +192,7 @@ var faults = []byzantine{
 		}
 		culprit := (to + 1) % w.nodes[self].m.n()
 		host := hostSecret(self)
-		sig, err := chilldkg.SignExclusion(host[:], r.params, chilldkg.SessionID(r.root), culprit, byte(VoteSilent), make([]byte, 32))
+		sig, err := chilldkg.SignExclusion(host[:], r.params.hosts(), chilldkg.SessionID(r.root), culprit, byte(VoteSilent), make([]byte, 32))
 		if err != nil {
 			return body
 		}
@@ -636,7 +636,7 @@ func TestLateCertificate(t *testing.T) {
 	w.settle()
 	w.pass(30)
 	w.requireNoFaults()
-	if got := w.nodes[0].m.Keys(); len(got) == 0 || got[len(got)-1].ThreshPK != second.ThreshPK {
+	if got := w.nodes[0].m.Keys(); len(got) == 0 || !bytes.Equal(got[len(got)-1].PublicKey, second.ThreshPK[:]) {
 		t.Fatalf("%+v", got)
 	}
 	w.requireKeyOf(c, []int{0, 1, 2})

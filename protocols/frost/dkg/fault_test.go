@@ -141,12 +141,12 @@ func badDealing(t *testing.T, w *network, c Ceremony, from int) []byte {
 	}
 	victim := (from + 1) % len(keys)
 	keys[victim] = foreign[:]
-	params, err := chilldkg.NewSessionParams(keys, c.T)
+	params, err := newScheme(c.Suite, keys, c.T)
 	if err != nil {
 		t.Fatal(err)
 	}
 	host := hostSecret(from)
-	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(w.sessionID(c)), bytes.Repeat([]byte{7}, 32))
+	m1, err := params.deal(host[:], chilldkg.SessionID(w.sessionID(c)), bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestReplacedOwnMessage(t *testing.T) {
 		"valid": func(w *network, c Ceremony, _ []byte) []byte {
 			id := w.sessionID(c)
 			host := hostSecret(0)
-			twin, err := chilldkg.Deal(host[:], w.nodes[0].m.sessions[id].params, chilldkg.SessionID(id), bytes.Repeat([]byte{8}, 32))
+			twin, err := w.nodes[0].m.sessions[id].params.deal(host[:], chilldkg.SessionID(id), bytes.Repeat([]byte{8}, 32))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,7 +34,7 @@ type checked struct {
 type finished struct {
 	recovery []byte
 	source   int // member whose word the recovery data was; self if our own
-	key      *chilldkg.Output
+	key      *output
 	ack      [sigSize]byte // zero if the key was stored before
 	culprits []int         // members whose certificate signature is wrong
 	err      error
@@ -67,7 +67,7 @@ func (m *Machine) startPrepare(s *session, e *effects) {
 		defer clear(host[:])
 		seed := memberkey.Hash(dealTag, host[:], id[:])
 		defer clear(seed[:])
-		m1, err := chilldkg.Deal(host[:], params, id, seed[:])
+		m1, err := params.deal(host[:], id, seed[:])
 		return prepared{m1: m1, err: err}
 	}, e)
 }
@@ -93,15 +93,11 @@ func (m *Machine) startCheck(now protocols.Time, s *session, e *effects) {
 // by the one signature, or by the complaints: each is about another accused, so
 // their nonces differ.
 func (h *hearing) check(host []byte, self int, m1 [][]byte, sigs [][sigSize]byte, own, aux []byte) checked {
-	dealings, err := chilldkg.OpenDealings(h.params, chilldkg.SessionID(h.session), m1)
+	round, err := h.params.open(chilldkg.SessionID(h.session), m1)
 	if err != nil {
 		return refused(err)
 	}
-	round, err := chilldkg.Combine(dealings)
-	if err != nil {
-		return refused(err)
-	}
-	state, sig, err := round.Step2(host, own, aux)
+	sig, err := round.certify(host, own, aux)
 	var bad *chilldkg.BadSharesError
 	if errors.As(err, &bad) {
 		complaint, err := h.complain(host, round, self, bad.Dealers, m1, sigs, aux)
@@ -113,10 +109,7 @@ func (h *hearing) check(host []byte, self int, m1 [][]byte, sigs [][sigSize]byte
 	if err != nil {
 		return refused(err)
 	}
-	// The share waits for the certificate; it is computed again then, by the one
-	// path that also serves restarts and late members.
-	state.Wipe()
-	return checked{choice: &choice{sign: true, eqInput: round.EqInput(), sig: [sigSize]byte(sig)}}
+	return checked{choice: &choice{sign: true, eqInput: round.EqInput(), sig: sig}}
 }
 
 // startOpen judges the first messages of a session that something else stopped
@@ -124,11 +117,7 @@ func (h *hearing) check(host []byte, self int, m1 [][]byte, sigs [][sigSize]byte
 func (m *Machine) startOpen(s *session, e *effects) {
 	params, id, m1 := s.params, chilldkg.SessionID(s.id), slices.Clone(s.m1)
 	m.start(s, jobOpen, func() any {
-		dealings, err := chilldkg.OpenDealings(params, id, m1)
-		if err == nil {
-			_, err = chilldkg.Combine(dealings)
-		}
-		if err != nil {
+		if _, err := params.open(id, m1); err != nil {
 			return refused(err)
 		}
 		return checked{}
@@ -170,7 +159,7 @@ func (m *Machine) startFinish(now protocols.Time, s *session, data []byte, sourc
 		r := finish(host[:], params, data)
 		r.recovery, r.source = data, source
 		if sign && r.err == nil {
-			r.ack, r.err = chilldkg.RecoveryAckSign(host[:], params, data, aux[:])
+			r.ack, r.err = params.signAck(host[:], data, aux[:])
 		}
 		return r
 	}, e)
@@ -178,15 +167,15 @@ func (m *Machine) startFinish(now protocols.Time, s *session, data []byte, sourc
 
 // finish derives the key. If the certificate is wrong it finds out whose
 // signatures are.
-func finish(host []byte, params *chilldkg.SessionParams, data []byte) finished {
-	key, _, err := chilldkg.Recover(host, data)
+func finish(host []byte, params scheme, data []byte) finished {
+	key, err := params.recover(host, data)
 	if err == nil {
 		return finished{key: key}
 	}
 	r := finished{err: err}
 	eqInput, cert := splitRecovery(data, params.N())
 	for i := range params.N() {
-		if chilldkg.VerifyCertSig(params, i, eqInput, cert[sigSize*i:sigSize*(i+1)]) != nil {
+		if params.verifyCertSig(i, eqInput, cert[sigSize*i:sigSize*(i+1)]) != nil {
 			r.culprits = append(r.culprits, i)
 		}
 	}
@@ -209,15 +198,11 @@ func (m *Machine) startWitness(s *session, i int, data []byte, a ack, e *effects
 	e.Work = append(e.Work, protocols.Job{
 		ID: fmt.Sprintf("%s%s/%03d", jobWitness, s.id, i),
 		Run: func() any {
-			_, _, err := chilldkg.Recover(nil, data)
+			_, err := params.recover(nil, data)
 			return witnessed{
 				member: i, ack: a, certified: err == nil,
-				valid: err == nil && verifyAck(params, i, data, a.sig[:]),
+				valid: err == nil && params.verifyAck(i, data, a.sig[:]) == nil,
 			}
 		},
 	})
-}
-
-func verifyAck(params *chilldkg.SessionParams, i int, recovery, sig []byte) bool {
-	return chilldkg.RecoveryAckVerify(params, i, recovery, sig) == nil
 }

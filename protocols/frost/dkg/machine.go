@@ -129,7 +129,7 @@ func New(cfg Config) (*Machine, error) {
 // who want another try agree on another ceremony.
 func (m *Machine) Start(now protocols.Time, c Ceremony) protocols.Effects[Event] {
 	var e effects
-	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
+	params, err := newScheme(c.Suite, m.hostKeys, c.T)
 	if err != nil || len(c.Label) > MaxLabel || c.MinMembers < 0 || c.MinMembers > m.n() || c.MinSpare < 0 || c.MinSpare > m.n() {
 		e.Out = append(e.Out, Failed{CeremonyID: c.ID, Reason: ReasonInvalid, Final: true})
 		return e
@@ -294,7 +294,7 @@ func (m *Machine) stepCertSig(now protocols.Time, s *session, i int, sig [sigSiz
 	switch {
 	case !s.open() || s.certs[i] != nil:
 		return e
-	case s.cheated[i] && (!s.signed() || chilldkg.VerifyCertSig(s.params, i, s.choice.eqInput, sig[:]) != nil):
+	case s.cheated[i] && (!s.signed() || s.params.verifyCertSig(i, s.choice.eqInput, sig[:]) != nil):
 		return e
 	}
 	s.certs[i] = sig[:]

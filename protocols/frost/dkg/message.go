@@ -24,6 +24,7 @@ type Ceremony struct {
 	ID    [32]byte
 	T     int    // signers needed, 1 <= T <= n; the same in every attempt
 	Label string // for people, at most MaxLabel bytes
+	Suite Suite  // Bitcoin, or outside
 
 	// MinMembers and MinSpare say how far exclusion may go by itself: no attempt
 	// has fewer than MinMembers participants (0: n-f), nor fewer than T+MinSpare.

@@ -332,7 +332,7 @@ func all[E Event](nd *node) (events []E) {
 }
 
 func (w *network) sessionID(c Ceremony) SessionID {
-	params, err := chilldkg.NewSessionParams(w.nodes[0].m.hostKeys, c.T)
+	params, err := newScheme(c.Suite, w.nodes[0].m.hostKeys, c.T)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -362,7 +362,7 @@ func (w *network) key(i int, c Ceremony) KeyActive {
 }
 
 func (w *network) preferred(i int, c Ceremony) (found KeyActive, ok bool) {
-	for _, k := range all[KeyActive](w.nodes[i]) {
+	for _, k := range append(all[KeyActive](w.nodes[i]), suiteKeys(w.nodes[i])...) {
 		if k.CeremonyID == c.ID && (!ok || cmp.Or(cmp.Compare(k.Attempt, found.Attempt), bytes.Compare(k.SessionID[:], found.SessionID[:])) <= 0) {
 			found, ok = k, true
 		}
@@ -397,12 +397,19 @@ func (w *network) requireKeyOf(c Ceremony, nodes []int) {
 		if k.ThreshPK != first.ThreshPK || !slices.Equal(k.PubShares, first.PubShares) || !slices.Equal(k.Participants, first.Participants) || k.T != c.T || k.Label != c.Label {
 			w.t.Fatalf("nodes %d and %d disagree on the key", nodes[0], node)
 		}
+		if c.Suite != Bitcoin {
+			continue
+		}
 		share := k.SecShare.Bytes()
 		public, err := chilldkg.HostPubkeyGen(share)
 		if err != nil || public != k.PubShares[i] {
 			w.t.Fatalf("share of node %d does not fit its public share", node)
 		}
 		shares[i] = share
+	}
+	if c.Suite != Bitcoin {
+		w.requireSigns(c, first, nodes)
+		return
 	}
 	secret := interpolate(shares, c.T)
 	public, err := chilldkg.HostPubkeyGen(secret)

@@ -39,16 +39,16 @@ type Conviction struct {
 // The forms of a proof. All begin with a broadcast that its sender signed, under
 // the topic of a session:
 //
-//	version u8=1 | form u8 | ceremony 32 | t u8 | out u8+bytes | sender u8 | signature 64 | payload u24+bytes | rest
+//	version u8=1 | form u8 | ceremony 32 | suite u8 | t u8 | out u8+bytes | sender u8 | signature 64 | payload u24+bytes | rest
 //
-// out are the members that were voted out before, ascending, which with ceremony
-// and t gives the session ID, and with it the topic; sender is its place among the
+// out are the members that were voted out before, ascending, which with ceremony,
+// suite and t gives the session ID, and with it the topic; sender is its place among the
 // participants. What rest is and who is guilty:
 //
 //	first     nothing; the first message is wrong: its sender
 //	malformed nothing; no correct member sends this complaint: its sender
 //	judged    accused u8 | first message u24+bytes: the one that the complaint names;
-//	          chilldkg.Judge tells accused or sender
+//	          the suite's Judge tells accused or sender
 //	nonce     signature 64 | first message u24+bytes: the sender's own, whose nonce
 //	          is not the one in its complaint: the sender
 //	signed    signature 64 | what it signs to the end: the sender complained about
@@ -78,7 +78,7 @@ type hearing struct {
 	notary   Notary
 	ceremony [32]byte
 	out      []int
-	params   *chilldkg.SessionParams
+	params   scheme
 	session  SessionID
 	ids      []protocols.NodeID // of the participants
 }
@@ -93,6 +93,7 @@ func (h *hearing) proof(form uint8, sender int, sig [sigSize]byte, payload []byt
 	b.AddUint8(proofVersion)
 	b.AddUint8(form)
 	b.AddBytes(h.ceremony[:])
+	b.AddUint8(uint8(h.params.suite()))
 	b.AddUint8(uint8(h.params.T()))
 	b.AddUint8(uint8(len(h.out)))
 	for _, i := range h.out {
@@ -171,9 +172,9 @@ func verifyForm(members []Member, notary Notary, form uint8, s cryptobyte.String
 // readHearing reads the parameters of a session.
 func readHearing(members []Member, notary Notary, s *cryptobyte.String) (*hearing, error) {
 	h := &hearing{notary: notary}
-	var t uint8
+	var suite, t uint8
 	var out cryptobyte.String
-	if !s.CopyBytes(h.ceremony[:]) || !s.ReadUint8(&t) || !s.ReadUint8LengthPrefixed(&out) {
+	if !s.CopyBytes(h.ceremony[:]) || !s.ReadUint8(&suite) || !s.ReadUint8(&t) || !s.ReadUint8LengthPrefixed(&out) {
 		return nil, errMalformed
 	}
 	var ok bool
@@ -187,7 +188,7 @@ func readHearing(members []Member, notary Notary, s *cryptobyte.String) (*hearin
 		}
 	}
 	var err error
-	if h.params, err = chilldkg.NewSessionParams(keys, int(t)); err != nil {
+	if h.params, err = newScheme(Suite(suite), keys, int(t)); err != nil {
 		return nil, err
 	}
 	h.session = SessionID(h.params.SessionID(h.ceremony, uint32(len(h.out))))
@@ -198,7 +199,7 @@ func readHearing(members []Member, notary Notary, s *cryptobyte.String) (*hearin
 func (h *hearing) verdict(form uint8, sender int, payload []byte, s cryptobyte.String) (culprit int, kind string, err error) {
 	switch form {
 	case formFirst:
-		if _, err := chilldkg.OpenDealing(h.params, chilldkg.SessionID(h.session), sender, payload); err == nil || !s.Empty() {
+		if err := h.params.openOne(chilldkg.SessionID(h.session), sender, payload); err == nil || !s.Empty() {
 			return 0, "", errors.New("the first message is right")
 		}
 		return sender, FaultFirstMessage, nil
@@ -218,7 +219,7 @@ func (h *hearing) verdict(form uint8, sender int, payload []byte, s cryptobyte.S
 		var sig [sigSize]byte
 		var dealing cryptobyte.String
 		if !s.CopyBytes(sig[:]) || !s.ReadUint24LengthPrefixed(&dealing) || !s.Empty() || len(dealing) != h.params.DealingSize() ||
-			len(payload) < pointSize || bytes.Equal(payload[:pointSize], nonceOfM1(dealing, h.params.T())) {
+			len(payload) < pointSize || bytes.Equal(payload[:pointSize], h.params.nonceOfM1(dealing)) {
 			return 0, "", errMalformed
 		}
 		if !h.notary.signed(h.ids[sender], M1Topic(h.session), dealing, sig[:]) {
@@ -236,7 +237,7 @@ func (h *hearing) verdict(form uint8, sender int, payload []byte, s cryptobyte.S
 }
 
 func (h *hearing) verifyJudged(author int, payload []byte, accused int, dealing []byte) (culprit int, kind string, err error) {
-	_, list, ok := splitComplaint(h.params, author, payload)
+	_, list, ok := splitComplaint(h.params.hosts(), author, payload)
 	at := slices.IndexFunc(list, func(a accusation) bool { return a.accused == accused })
 	if !ok || at < 0 || list[at].hash != h.notary.Hash(dealing) || !h.named(list[at]) {
 		return 0, "", errors.New("the complaint is not about this first message")
@@ -251,12 +252,11 @@ func (h *hearing) verifyJudged(author int, payload []byte, accused int, dealing 
 // The certificate does not name a session, but it holds the nonce that the author
 // drew for one session alone and says in its complaint.
 func (h *hearing) verifySigned(author int, payload, eqInput, sig []byte) error {
-	t, n := h.params.T(), h.params.N()
-	nonce, _, ok := splitComplaint(h.params, author, payload)
-	if !ok || len(eqInput) != recoverySize(t, n)-sigSize*n || !bytes.Equal(nonce, nonceOfRecovery(eqInput, t, n, author)) {
+	nonce, _, ok := splitComplaint(h.params.hosts(), author, payload)
+	if !ok || len(eqInput) != h.params.recoverySize()-sigSize*h.params.N() || !bytes.Equal(nonce, h.params.nonceOfRecovery(eqInput, author)) {
 		return errors.New("the complaint is about another session")
 	}
-	return chilldkg.VerifyCertSig(h.params, author, eqInput, sig)
+	return h.params.verifyCertSig(author, eqInput, sig)
 }
 
 func verifyOversize(members []Member, notary Notary, s cryptobyte.String) (Conviction, error) {

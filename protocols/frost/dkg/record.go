@@ -120,6 +120,7 @@ func encodeCeremony(c Ceremony, order uint64, out []int) []byte {
 	} else {
 		b.AddUint8(0)
 	}
+	b.AddUint8(uint8(c.Suite))
 	b.AddUint64(order)
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Label)) })
 	for _, member := range out {
@@ -130,11 +131,12 @@ func encodeCeremony(c Ceremony, order uint64, out []int) []byte {
 
 func decodeCeremony(v []byte, n int) (c Ceremony, order uint64, out []int, ok bool) {
 	s := cryptobyte.String(v)
-	var t, least, spare, manual uint8
+	var t, least, spare, manual, suite uint8
 	var label cryptobyte.String
 	ok = s.CopyBytes(c.ID[:]) && s.ReadUint8(&t) && s.ReadUint8(&least) && s.ReadUint8(&spare) && s.ReadUint8(&manual) &&
-		manual <= 1 && s.ReadUint64(&order) && s.ReadUint8LengthPrefixed(&label)
+		manual <= 1 && s.ReadUint8(&suite) && s.ReadUint64(&order) && s.ReadUint8LengthPrefixed(&label)
 	c.T, c.MinMembers, c.MinSpare, c.NoExclusion, c.Label = int(t), int(least), int(spare), manual == 1, string(label)
+	c.Suite = Suite(suite)
 	if !ok {
 		return c, order, nil, false
 	}

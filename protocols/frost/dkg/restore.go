@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 
-	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -92,7 +91,7 @@ func (m *Machine) loadCeremony(id SessionID, v []byte) bool {
 	if !ok || m.sessions[id] != nil {
 		return false
 	}
-	params, err := chilldkg.NewSessionParams(m.hostKeys, c.T)
+	params, err := newScheme(c.Suite, m.hostKeys, c.T)
 	if err != nil {
 		return false
 	}
@@ -128,7 +127,7 @@ func (m *Machine) loadVote(key string, v []byte) bool {
 }
 
 func (s *session) load(part string, v []byte) (ok bool) {
-	t, n := s.ceremony.T, s.n()
+	n := s.n()
 	v = append([]byte{}, v...) // empty, unlike nil, means present
 	switch part {
 	case partOwn:
@@ -139,7 +138,7 @@ func (s *session) load(part string, v []byte) (ok bool) {
 		return ok
 	case partRecovery:
 		s.setRecovery(v)
-		return len(v) == recoverySize(t, n)
+		return len(v) == s.params.recoverySize()
 	case partFailure:
 		s.failure, ok = decodeFailure(v, n)
 		return ok
@@ -169,7 +168,7 @@ func (m *Machine) consistent(s *session) error {
 	stored := s.recovery != nil
 	if stored != (s.acks[s.self] != nil) || stored && s.choice != nil || stored && s.failure != nil ||
 		!stored && count(s.acks) > 0 ||
-		s.signed() && len(s.choice.eqInput) != recoverySize(s.ceremony.T, s.n())-sigSize*s.n() ||
+		s.signed() && len(s.choice.eqInput) != s.params.recoverySize()-sigSize*s.n() ||
 		s.signed() && s.failure == nil && s.certs[s.self] == nil {
 		return fmt.Errorf("%w: session %s contradicts itself", ErrRecords, s.id)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"slices"
 
-	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -159,7 +158,7 @@ func (m *Machine) relay(now protocols.Time, s *session, i int, e *effects) {
 		if sig == nil || k == i || k == s.self {
 			continue
 		}
-		if !s.proved[k] && chilldkg.VerifyCertSig(s.params, k, s.choice.eqInput, sig) != nil {
+		if !s.proved[k] && s.params.verifyCertSig(k, s.choice.eqInput, sig) != nil {
 			m.dropCertSig(s, k, e)
 			wrong = append(wrong, k)
 			continue
@@ -189,7 +188,7 @@ func (m *Machine) stepRelay(now protocols.Time, s *session, i int, certs []relay
 		if s.certs[k] != nil {
 			continue
 		}
-		if chilldkg.VerifyCertSig(s.params, k, s.choice.eqInput, c.sig[:]) != nil {
+		if s.params.verifyCertSig(k, s.choice.eqInput, c.sig[:]) != nil {
 			e.Faults = append(e.Faults, m.fault(FaultRelay, s.members[i], "relays a certificate signature that does not verify"))
 			break
 		}
@@ -212,7 +211,7 @@ func (m *Machine) stepRecovery(now protocols.Time, s *session, i int, data []byt
 	s.retry.asked[i] = false
 	switch {
 	case s.recovery != nil && s.pending[i] == nil, s.recovery == nil && !m.fits(s):
-	case len(data) != recoverySize(s.ceremony.T, s.n()):
+	case len(data) != s.params.recoverySize():
 		return fault(FaultRecovery, m.cfg.Members[s.members[i]].ID, "recovery data of a wrong size")
 	case s.recovery != nil:
 		m.stepWitness(s, i, data, &e)
@@ -231,12 +230,11 @@ func (m *Machine) fits(s *session) bool { return s.signed() || s.failure == nil 
 // name the session: what ties the two is what we signed, or else our nonce,
 // drawn for this session alone.
 func (m *Machine) matches(s *session, data []byte) bool {
-	n, t := s.n(), s.ceremony.T
 	if s.signed() {
-		eqInput, _ := splitRecovery(data, n)
+		eqInput, _ := splitRecovery(data, s.n())
 		return bytes.Equal(eqInput, s.choice.eqInput)
 	}
-	return bytes.Equal(nonceOfRecovery(data, t, n, s.self), nonceOfM1(s.own, t))
+	return bytes.Equal(s.params.nonceOfRecovery(data, s.self), s.params.nonceOfM1(s.own))
 }
 
 // acknowledged says whether somebody claims to hold recovery data we lack.

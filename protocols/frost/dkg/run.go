@@ -3,7 +3,6 @@ package dkg
 import (
 	"slices"
 
-	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -15,15 +14,15 @@ import (
 type run struct {
 	root     SessionID // of the attempt among all members; names the run
 	ceremony Ceremony
-	params   *chilldkg.SessionParams // of all members
-	manual   bool                    // nobody is excluded: not wanted, or not possible
-	sessions []*session              // in the order in which they were started here
-	votes    [][]*vote               // by culprit, by voter
+	params   scheme     // of all members
+	manual   bool       // nobody is excluded: not wanted, or not possible
+	sessions []*session // in the order in which they were started here
+	votes    [][]*vote  // by culprit, by voter
 
 	answerAt []protocols.Time // by member: not told of exclusions before; volatile
 }
 
-func (m *Machine) newRun(c Ceremony, params *chilldkg.SessionParams) *run {
+func (m *Machine) newRun(c Ceremony, params scheme) *run {
 	n := m.n()
 	r := &run{
 		root: SessionID(params.SessionID(c.ID, 0)), ceremony: c, params: params,

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"slices"
 
-	"frostfed/crypto/chilldkg"
 	"frostfed/protocols"
 )
 
@@ -21,7 +20,7 @@ type session struct {
 	out      []int  // members that were voted out before, ascending
 	members  []int  // participants: all the others, ascending
 	self     int    // this member as participant
-	params   *chilldkg.SessionParams
+	params   scheme
 	quorum   int // acknowledgements that make the key usable
 
 	own        []byte   // own first message, as broadcast
@@ -37,14 +36,14 @@ type session struct {
 	failure               *failure
 
 	// What follows is volatile.
-	key     *chilldkg.Output // derived from recovery by a job; the share leaves with KeyActive
-	working bool             // a job of this session is out
-	judging []bool           // complaints whose judgement was started
-	opened  bool             // first messages were judged
-	proved  []bool           // certificate signatures that were verified singly
-	cheated []bool           // participants that gave us a wrong one
-	pending []*ack           // acknowledgements of recovery data not here; unchecked
-	seen    Phase            // the phase when last looked at
+	key     *output // derived from recovery by a job; the share leaves with KeyActive
+	working bool    // a job of this session is out
+	judging []bool  // complaints whose judgement was started
+	opened  bool    // first messages were judged
+	proved  []bool  // certificate signatures that were verified singly
+	cheated []bool  // participants that gave us a wrong one
+	pending []*ack  // acknowledgements of recovery data not here; unchecked
+	seen    Phase   // the phase when last looked at
 	since   protocols.Time
 	accuse  protocols.Time // when silence counts against the silent; 0: the clock has not begun
 	retry   retry
@@ -66,7 +65,7 @@ func (m *Machine) newSession(r *run, out []int) (*session, error) {
 		keys = append(keys, m.hostKeys[i])
 	}
 	var err error
-	if s.params, err = chilldkg.NewSessionParams(keys, r.ceremony.T); err != nil {
+	if s.params, err = newScheme(r.ceremony.Suite, keys, r.ceremony.T); err != nil {
 		return nil, err
 	}
 	s.id = SessionID(s.params.SessionID(r.ceremony.ID, s.attempt()))

@@ -32,9 +32,9 @@ type KeyView struct {
 	Attempt    uint32
 	Label      string
 	T          int
-	ThreshPK   [33]byte
+	Suite      Suite
+	PublicKey  []byte             // ThreshPK of a Bitcoin key
 	Members    []protocols.NodeID // participants: they have shares
-	PubShares  [][33]byte         // by participant
 	Acks       int
 	Usable     bool   // n-f members acknowledged
 	Recovery   []byte // public; with the host secret it restores the share
@@ -73,10 +73,9 @@ func (m *Machine) Keys() []KeyView {
 		views = append(views, KeyView{
 			SessionID: s.id, CeremonyID: s.ceremony.ID, Attempt: s.attempt(),
 			Label: s.ceremony.Label, T: s.ceremony.T,
-			ThreshPK:  s.key.ThreshPK,
-			Members:   m.ids(s.members),
-			PubShares: append([][33]byte(nil), s.key.PubShares...),
-			Acks:      count(s.acks), Usable: count(s.acks) >= s.quorum,
+			Suite: s.ceremony.Suite, PublicKey: s.key.publicKey(),
+			Members: m.ids(s.members),
+			Acks:    count(s.acks), Usable: count(s.acks) >= s.quorum,
 			Recovery: bytes.Clone(s.recovery),
 		})
 	}

@@ -15,14 +15,14 @@ const (
 	pointSize = 33
 	sigSize   = 64
 
-	// maxM1 is the first message at t = n = MaxMembers. It bounds what is held
+	// maxM1 is the first message at t = n = MaxMembers, of any suite. It bounds what is held
 	// for a member before the session, and with it t, is known.
-	maxM1 = pointSize*protocols.MaxMembers + sigSize + pointSize + 32*protocols.MaxMembers + sigSize
+	maxM1 = 1 + pointSize*(protocols.MaxMembers+1) + 32 + pointSize + 32*protocols.MaxMembers + sigSize
 	// maxEarlySize is the largest broadcast of any session, a first message or a
 	// complaint about everybody.
 	maxEarlySize = max(maxM1, pointSize+accusationSize*(protocols.MaxMembers-1))
-	// maxRecovery is the recovery data at t = n = MaxMembers.
-	maxRecovery = 4 + pointSize*protocols.MaxMembers + 162*protocols.MaxMembers
+	// maxRecovery is the recovery data at t = n = MaxMembers, of any suite.
+	maxRecovery = 36 + pointSize*protocols.MaxMembers + 162*protocols.MaxMembers
 )
 
 // recoverySize: t, t summed commitments, n host keys, n encryption nonces, n

@@ -9,6 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"frostfed/crypto/chilldkg"
+	"frostfed/crypto/rfc9591"
 	"frostfed/protocols"
 )
 
@@ -145,8 +147,25 @@ func TestLayout(t *testing.T) {
 	if got := recoverySize(67, 100); got != 18_415 { // CRYPTO: 4 + 33*67 + 162*100
 		t.Fatalf("recovery data at 67 of 100 has %d bytes", got)
 	}
-	if recoverySize(protocols.MaxMembers, protocols.MaxMembers) != maxRecovery {
-		t.Fatal("maxRecovery is not the largest")
+	var keys [][]byte
+	for i := range protocols.MaxMembers {
+		secret := hostSecret(i)
+		public, err := chilldkg.HostPubkeyGen(secret[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, public[:])
+	}
+	dealing, recovery := 0, 0
+	for _, suite := range append(rfc9591.Suites(), Bitcoin) {
+		p, err := newScheme(suite, keys, protocols.MaxMembers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dealing, recovery = max(dealing, p.DealingSize()), max(recovery, p.recoverySize())
+	}
+	if dealing != maxM1 || recovery != maxRecovery {
+		t.Fatalf("the largest are %d and %d, limits %d and %d", dealing, recovery, maxM1, maxRecovery)
 	}
 }
 
@@ -158,6 +177,7 @@ func TestRecordCodecs(t *testing.T) {
 			MinMembers:  rapid.IntRange(0, protocols.MaxMembers).Draw(t, "least"),
 			MinSpare:    rapid.IntRange(0, protocols.MaxMembers).Draw(t, "spare"),
 			NoExclusion: rapid.Bool().Draw(t, "manual"),
+			Suite:       Suite(rapid.IntRange(0, 4).Draw(t, "suite")),
 		}
 		out := rapid.SampledFrom([][]int{nil, {0}, {1, 5, 127}}).Draw(t, "out")
 		copy(c.ID[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "id"))
