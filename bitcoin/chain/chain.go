@@ -2,13 +2,17 @@
 // reorg-aware follower above it, and the errors every backend speaks.
 //
 // Backends live in subpackages: regtest is a whole chain inside the process
-// (tests and the demo), rpc talks to btcd or Bitcoin Core. Package chaintest is
-// the contract as a test suite; a backend is right when the suite passes on it.
+// (tests and the demo), rpc talks to btcd or Bitcoin Core, neutrino asks peers for
+// headers, compact filters and blocks. Package chaintest is the contract as a test
+// suite; a backend is right when the suite passes on it.
 //
-// A backend reports its own node's view. Nothing here checks proof of work: the
-// node is trusted to follow the rules, and a member that signs payouts runs its
-// own. What is checked is what goes wrong without malice: another network,
-// a node still syncing, an answer to a different question, a hung connection.
+// A backend reports its own node's view. The node is trusted to follow the rules
+// of consensus, and a member that signs payouts runs its own. What is checked here
+// is what does not need those rules: Follow passes on no block that is not what
+// its hash commits to, gives up no chain for one with less work, and waits for no
+// answer without end; CrossCheck compares two backends. What goes wrong without
+// malice is for the backends to notice: another network, a node still syncing, an
+// answer to a different question.
 package chain
 
 import (
@@ -44,7 +48,13 @@ type Output struct {
 
 // Capabilities says what a backend can do beyond following the best chain.
 // Everything above this package must be correct when all are false.
+//
+// There is no method to get a transaction by its id, hence no flag for it: Bitcoin
+// Core needs an index for that which many nodes lack, and neutrino cannot. A
+// transaction is found in its block.
 type Capabilities struct {
+	Verdict      bool // nil from Submit means that the node took the transaction
+	Outputs      bool // Output can answer; without it, FindOutput can
 	Mempool      bool // Output.Spender is meaningful
 	Fees         bool // FeeRate can answer
 	TestAccept   bool // Test can answer
@@ -82,18 +92,22 @@ type Backend interface {
 	// Output returns an output created in the best chain and not spent in it;
 	// ErrNotFound if it never existed, is unconfirmed, or is spent. A spend that
 	// only the mempool knows does not hide it but is named in Spender.
+	// ErrUnsupported without the capability Outputs.
 	Output(ctx context.Context, op wire.OutPoint) (Output, error)
 
 	// Submit hands a transaction to the node for relay. It is idempotent: nil
 	// means the node has it, in its mempool or in its chain, even if it had it
-	// before. A refusal is a *RejectedError.
+	// before. A refusal is a *RejectedError. Without the capability Verdict nil
+	// means only that the transaction was sent to peers, which may have dropped it:
+	// only a block tells, and the caller sends again until one does.
 	Submit(ctx context.Context, tx *wire.MsgTx) error
 
-	// Test is Submit without the effect.
+	// Test is Submit without the effect; ErrUnsupported without TestAccept.
 	Test(ctx context.Context, tx *wire.MsgTx) error
 
 	// FeeRate estimates what confirms within target blocks (1..1008).
-	// ErrNotFound means the node has no estimate yet.
+	// ErrNotFound means the node has no estimate yet, ErrUnsupported that it never
+	// has one: the capability Fees is missing.
 	FeeRate(ctx context.Context, target int) (bitcoin.SatPerKWU, error)
 }
 

@@ -27,9 +27,14 @@ const (
 	Unreachable  ReadyKind = iota + 1 // start the node, fix address or credentials
 	Syncing                           // wait
 	WrongNetwork                      // the configuration points at another chain
+	Stalled                           // in step with its peers, yet without a block for long: look at the peers
+	Disputed                          // two sources disagree, or one contradicts itself: find out which is wrong
 )
 
-var readyNames = [...]string{Unreachable: "unreachable", Syncing: "syncing", WrongNetwork: "wrong network"}
+var readyNames = [...]string{
+	Unreachable: "unreachable", Syncing: "syncing", WrongNetwork: "wrong network",
+	Stalled: "stalled", Disputed: "disputed",
+}
 
 func (k ReadyKind) String() string {
 	if int(k) < len(readyNames) && readyNames[k] != "" {

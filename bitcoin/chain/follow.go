@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/big"
 	"time"
 
 	"github.com/btcsuite/btcd/wire/v2"
@@ -43,6 +44,10 @@ type FollowConfig struct {
 	// elsewhere. It may be 0 if the backend is a Notifier.
 	Poll time.Duration
 
+	// Timeout bounds each question to the backend, so that one that hangs is
+	// trouble and not silence. 0 means DefaultTimeout.
+	Timeout time.Duration
+
 	// After is the clock; nil means time.After.
 	After func(time.Duration) <-chan time.Time
 
@@ -57,6 +62,15 @@ type backendError struct{ err error }
 
 func (e *backendError) Error() string { return e.err.Error() }
 func (e *backendError) Unwrap() error { return e.err }
+
+// DefaultTimeout is how long Follow waits for one answer. The slowest is a block
+// that neutrino has to ask several peers for.
+const DefaultTimeout = time.Minute
+
+// ErrLessWork means that the backend now calls another chain the best one that
+// has less work than the one it gave before. A node does that when it lost blocks,
+// is made to by its operator, or lies; a chain is given up only for a heavier one.
+var ErrLessWork = fmt.Errorf("the node's chain has less work than before: %w", ErrUnavailable)
 
 // errContradiction is a backend whose answers do not belong together, such as a
 // block in the best chain above another that is not its parent.
@@ -92,7 +106,11 @@ func Follow(ctx context.Context, cfg FollowConfig, deliver func(Event) error) er
 	if after == nil {
 		after = time.After
 	}
-	f := &follower{backend: cfg.Backend, tracker: tracker, deliver: deliver}
+	timeout := cfg.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	f := &follower{backend: patient{cfg.Backend, timeout}, tracker: tracker, deliver: deliver}
 
 	for troubled := false; ; {
 		err := f.catchUp(ctx)
@@ -122,9 +140,10 @@ func Follow(ctx context.Context, cfg FollowConfig, deliver func(Event) error) er
 }
 
 type follower struct {
-	backend Backend
+	backend source
 	tracker *Tracker
 	deliver func(Event) error
+	work    []*big.Int // of the last blocks connected in this run, oldest first
 }
 
 // catchUp brings the consumer to the tip. Each round walks back to the best
@@ -150,28 +169,50 @@ func (f *follower) catchUp(ctx context.Context) error {
 	}
 }
 
-// rewind disconnects blocks until the tip is on the backend's best chain.
+// rewind disconnects blocks until the tip is on the backend's best chain, if that
+// chain is worth it. Nothing is delivered before that is known.
 func (f *follower) rewind(ctx context.Context) error {
-	for {
-		tip, ok := f.tracker.Tip()
-		if !ok {
-			return nil
-		}
-		hash, err := f.backend.BlockHashAt(ctx, tip.Height)
-		if err != nil && !errors.Is(err, ErrNotFound) { // not found: its chain is shorter now
-			return &backendError{err}
-		}
-		if err == nil && hash == tip.Hash {
-			return nil
-		}
+	lost, err := f.lost(ctx)
+	if err != nil || lost == 0 {
+		return err
+	}
+	if err := f.weigh(ctx, lost); err != nil {
+		return err
+	}
+	for range lost {
 		gone, err := f.tracker.Disconnect()
 		if err != nil {
-			return fmt.Errorf("block %v at height %d: %w", tip.Hash, tip.Height, err)
+			return fmt.Errorf("block %v at height %d: %w", gone.Hash, gone.Height, err)
 		}
+		f.work = f.work[:max(0, len(f.work)-1)]
 		if err := f.deliver(Disconnected{gone}); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// lost counts the tracked blocks, from the tip down, that are not on the backend's
+// best chain.
+func (f *follower) lost(ctx context.Context) (int, error) {
+	recent := f.tracker.Recent()
+	for i := range recent {
+		id := recent[len(recent)-1-i]
+		hash, err := f.backend.BlockHashAt(ctx, id.Height)
+		switch {
+		case errors.Is(err, ErrNotFound) && i == len(recent)-1:
+			// Not one block to compare: a node that begins anew, not a reorg.
+			return 0, &backendError{fmt.Errorf("it ends below block %d, our first: %w", id.Height, ErrLessWork)}
+		case err != nil && !errors.Is(err, ErrNotFound): // not found: its chain is shorter now
+			return 0, &backendError{err}
+		case err == nil && hash == id.Hash:
+			return i, nil
+		}
+	}
+	if len(recent) > 0 {
+		return 0, fmt.Errorf("block %v at height %d: %w", recent[0].Hash, recent[0].Height, ErrTooDeep)
+	}
+	return 0, nil
 }
 
 // extend connects blocks until the backend has no more. ErrFork means that the
@@ -189,13 +230,14 @@ func (f *follower) extend(ctx context.Context) (connected bool, err error) {
 		if err != nil {
 			return connected, &backendError{err}
 		}
-		if got := block.BlockHash(); got != hash {
-			return connected, &backendError{fmt.Errorf("asked for block %v, got %v: %w", hash, got, ErrUnavailable)}
+		if err := CheckBlock(hash, block); err != nil {
+			return connected, &backendError{err}
 		}
 		id, err := f.tracker.Connect(hash, block.Header.PrevBlock)
 		if err != nil {
 			return connected, err
 		}
+		f.remember(block.Header.Bits)
 		if err := f.deliver(Connected{BlockID: id, Block: block}); err != nil {
 			return true, err
 		}

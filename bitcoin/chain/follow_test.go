@@ -3,6 +3,7 @@ package chain
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -13,13 +14,14 @@ import (
 )
 
 // fakeChain is a backend with a list of blocks and scripted failures. Only the
-// two methods that Follow uses exist; any other is a nil dereference.
+// three methods that Follow uses exist; any other is a nil dereference.
 type fakeChain struct {
 	Backend
 	mu     sync.Mutex
 	best   []chainhash.Hash
 	blocks map[chainhash.Hash]*wire.MsgBlock
-	nonce  uint32
+	extra  uint32 // makes each block another
+	easy   bool   // new blocks have half the work
 	asked  int    // calls of Block
 	before func() // runs before each answer, e.g. to reorganize between two
 	fail   error
@@ -33,10 +35,19 @@ func newFake(n int) *fakeChain {
 
 func (f *fakeChain) mine(n int) {
 	for range n {
-		f.nonce++
-		block := &wire.MsgBlock{Header: wire.BlockHeader{Nonce: f.nonce}}
+		f.extra++
+		coinbase := wire.NewMsgTx(2)
+		coinbase.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Index: wire.MaxPrevOutIndex}, Sequence: f.extra})
+		block := &wire.MsgBlock{Transactions: []*wire.MsgTx{coinbase}}
+		block.Header = wire.BlockHeader{MerkleRoot: coinbase.TxHash(), Bits: 0x203fffff}
+		if f.easy {
+			block.Header.Bits = 0x207fffff
+		}
 		if len(f.best) > 0 {
 			block.Header.PrevBlock = f.best[len(f.best)-1]
+		}
+		for checkHeader(block.BlockHash(), &block.Header) != nil {
+			block.Header.Nonce++
 		}
 		hash := block.BlockHash()
 		f.blocks[hash] = block
@@ -70,6 +81,15 @@ func (f *fakeChain) Block(_ context.Context, hash chainhash.Hash) (*wire.MsgBloc
 	defer f.mu.Unlock()
 	f.asked++
 	return f.blocks[hash], f.answer()
+}
+
+func (f *fakeChain) Header(_ context.Context, hash chainhash.Hash) (wire.BlockHeader, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.answer(); err != nil {
+		return wire.BlockHeader{}, err
+	}
+	return f.blocks[hash].Header, nil
 }
 
 // recorder rebuilds the chain from events and objects to any that does not fit.
@@ -127,6 +147,7 @@ func TestFollowRandomReorgs(t *testing.T) {
 			busy = round < 19
 			if !busy {
 				fake.fail = nil
+				fake.mine(20) // heavier than whatever was followed
 			}
 			f := &follower{backend: fake, tracker: tracker, deliver: rec.deliver}
 			var heals *backendError
@@ -235,6 +256,7 @@ func TestFollowEnds(t *testing.T) {
 		{"a reorg deeper than Depth", func(f *fakeChain) FollowConfig {
 			from := []BlockID{id(f, 0), id(f, 1), id(f, 2), id(f, 3), id(f, 4)}
 			f.cut(2)
+			f.mine(2)
 			return FollowConfig{From: from, Depth: 2}
 		}, ErrTooDeep},
 	} {
@@ -262,8 +284,9 @@ func TestFollowEnds(t *testing.T) {
 // trouble, not an endless loop and not an event.
 func TestFollowContradiction(t *testing.T) {
 	for name, spoil := range map[string]func(*fakeChain){
-		"another block": func(f *fakeChain) { f.blocks[f.best[1]] = f.blocks[f.best[2]] },
-		"not a child":   func(f *fakeChain) { f.best[1] = f.best[2] },
+		"another block":       func(f *fakeChain) { f.blocks[f.best[1]] = f.blocks[f.best[2]] },
+		"another transaction": func(f *fakeChain) { f.blocks[f.best[1]].Transactions[0].TxIn[0].Sequence++ },
+		"not a child":         func(f *fakeChain) { f.best[1] = f.best[2] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			fake := newFake(3)
@@ -276,6 +299,62 @@ func TestFollowContradiction(t *testing.T) {
 			}
 			if len(rec.chain) != 1 {
 				t.Errorf("%d blocks connected, want the first only", len(rec.chain))
+			}
+		})
+	}
+}
+
+// TestFollowWeighs: a chain is given up only for one with at least its work, and
+// nothing is disconnected before that is known.
+func TestFollowWeighs(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		reorg   func(*fakeChain)
+		restart bool // the follower does not know the work of its blocks
+		refused bool
+	}{
+		{"shorter", func(f *fakeChain) { f.cut(3); f.mine(2) }, false, true},
+		{"cut off", func(f *fakeChain) { f.cut(3) }, false, true},
+		{"cut off, unknown work", func(f *fakeChain) { f.cut(3) }, true, true},
+		{"longer and lighter", func(f *fakeChain) { f.cut(3); f.easy = true; f.mine(5) }, false, true},
+		{"longer, as heavy", func(f *fakeChain) { f.cut(3); f.easy = true; f.mine(6) }, false, false},
+		{"as long", func(f *fakeChain) { f.cut(3); f.mine(3) }, false, false},
+		{"as long, unknown work", func(f *fakeChain) { f.cut(3); f.mine(3) }, true, false},
+		{"shorter, unknown work", func(f *fakeChain) { f.cut(3); f.mine(2) }, true, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			fake := newFake(10)
+			tracker, err := NewTracker(nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var rec recorder
+			f := &follower{backend: fake, tracker: tracker, deliver: rec.deliver}
+			if err := f.catchUp(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if test.restart {
+				f.work = nil
+			}
+			before := slices.Clone(rec.chain)
+			test.reorg(fake)
+			err = f.catchUp(t.Context())
+			if got := errors.Is(err, ErrLessWork); got != test.refused {
+				t.Fatalf("catch up: %v", err)
+			}
+			if test.refused && !slices.Equal(rec.chain, before) {
+				t.Error("blocks were disconnected for a lighter chain")
+			}
+			if !test.refused && (err != nil || !slices.Equal(rec.chain, fake.best)) {
+				t.Errorf("the chain was not followed: %v", err)
+			}
+			// The node finds its way: whatever it was, the heaviest chain is followed.
+			if test.refused {
+				fake.easy = false
+				fake.mine(10)
+				if err := f.catchUp(t.Context()); err != nil || !slices.Equal(rec.chain, fake.best) {
+					t.Errorf("afterwards: %v", err)
+				}
 			}
 		})
 	}

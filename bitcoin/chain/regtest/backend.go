@@ -25,7 +25,7 @@ func (c *Chain) Ready(ctx context.Context) error {
 
 // Capabilities: all of them.
 func (c *Chain) Capabilities(ctx context.Context) (chain.Capabilities, error) {
-	return chain.Capabilities{Mempool: true, Fees: true, TestAccept: true, BlocksByHash: true}, ctx.Err()
+	return chain.Capabilities{Verdict: true, Outputs: true, Mempool: true, Fees: true, TestAccept: true, BlocksByHash: true}, ctx.Err()
 }
 
 // Tip implements chain.Backend.

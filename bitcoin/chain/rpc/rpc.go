@@ -201,5 +201,5 @@ func (c *Client) Capabilities(ctx context.Context) (chain.Capabilities, error) {
 	if err != nil {
 		return chain.Capabilities{}, err
 	}
-	return chain.Capabilities{Mempool: true, Fees: node.smartFee, TestAccept: true, BlocksByHash: true}, nil
+	return chain.Capabilities{Verdict: true, Outputs: true, Mempool: true, Fees: node.smartFee, TestAccept: true, BlocksByHash: true}, nil
 }
