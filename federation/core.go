@@ -9,6 +9,7 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/crypto/memberkey"
+	"frostfed/evidence"
 	"frostfed/policy"
 	"frostfed/protocols"
 	"frostfed/protocols/acked"
@@ -80,6 +81,7 @@ type Core struct {
 	keys     keyring
 	requests requestBook
 	peers    map[protocols.NodeID]*peerState
+	proofs   proofBook
 	own      promiseLog
 
 	unsent     []dkg.Broadcast // waiting for room among this member's broadcasts
@@ -136,7 +138,7 @@ func newCore(cfg Config) (*Core, error) {
 	}
 	c := &Core{
 		cfg: cfg, id: cfg.Charter.ID(), network: network, index: index, members: cfg.Charter.Members(),
-		ledger: newLedger(), keys: newKeyring(), requests: newRequestBook(),
+		ledger: newLedger(), keys: newKeyring(), requests: newRequestBook(), proofs: make(proofBook),
 		peers: make(map[protocols.NodeID]*peerState), own: promiseLog{heard: make(map[protocols.NodeID]struct{})},
 	}
 	for _, id := range c.members {
@@ -186,6 +188,7 @@ func (c *Core) startMachines(now protocols.Time, out *Effects, records map[strin
 		return fmt.Errorf("restore key generation: %w", err)
 	}
 	c.echo, c.sign, c.dkg = echoMachine, signMachine, dkgMachine
+	c.resumeDistrust()
 	c.resumeRefusals(now, out)
 	c.fromSign(now, out, signEffects)
 	c.fromDKG(now, out, dkgEffects)
@@ -288,16 +291,8 @@ func (c *Core) verifyHost(member protocols.NodeID, preimage, sig []byte) bool {
 }
 
 func (c *Core) dkgConfig() dkg.Config {
-	cfg := dkg.Config{Self: c.cfg.Self, HostSecret: c.cfg.Host.Secret, Rand: c.cfg.Rand, Silence: c.cfg.Silence, Notary: dkg.Notary{
-		Hash: func(payload []byte) [32]byte { return echo.HashPayload(payload) },
-		Verify: func(sender protocols.NodeID, topic string, hash [32]byte, sig []byte) bool {
-			return echo.VerifyBroadcast(c.id, sender, topic, hash, sig, c.verifyHost)
-		},
-	}}
-	for _, card := range c.cfg.Charter.Cards {
-		cfg.Members = append(cfg.Members, dkg.Member{ID: card.NodeID(), HostKey: card.Host})
-	}
-	return cfg
+	return dkg.Config{Self: c.cfg.Self, Members: evidence.KeyMembers(c.cfg.Charter), HostSecret: c.cfg.Host.Secret,
+		Rand: c.cfg.Rand, Silence: c.cfg.Silence, Notary: evidence.Notary(c.cfg.Charter)}
 }
 
 func (c *Core) signConfig(epoch [16]byte) sign.Config {

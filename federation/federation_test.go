@@ -32,7 +32,9 @@ type world struct {
 	blocks  []*wire.MsgBlock
 	held    map[int][]protocols.Job  // jobs of members whose processor is busy elsewhere
 	sent    func(protocols.Envelope) // sees every frame; may be nil
-	older   bool                     // a member was given an older disk: one may say so
+	faulty  map[protocols.NodeID]bool
+	faults  []protocols.Fault // of those
+	older   bool              // a member was given an older disk: one may say so
 }
 
 type packet struct {
@@ -165,6 +167,10 @@ func (w *world) settle(i int, e Effects) {
 		}
 	}
 	for _, f := range e.Faults {
+		if w.faulty[f.Culprit] {
+			w.faults = append(w.faults, f)
+			continue
+		}
 		w.t.Errorf("member %d blames an honest one: %s %s", i, f.Kind, f.Detail)
 	}
 	for _, env := range e.Send {
@@ -197,27 +203,34 @@ func (w *world) settle(i int, e Effects) {
 // run delivers until nothing moves, letting time pass when the network is quiet.
 func (w *world) run() {
 	w.t.Helper()
-	for quiet := 0; quiet < 40; {
-		for i, core := range w.cores {
-			if core != nil {
-				w.settle(i, core.Tick(w.now))
-			}
+	for quiet := 0; quiet < 40; quiet++ {
+		if w.step() {
+			quiet = 0
 		}
-		if len(w.queue) == 0 {
-			quiet++
-			w.now += 250
-			continue
-		}
-		quiet = 0
-		batch := w.queue
-		w.queue = nil
-		for _, p := range batch {
-			if core := w.cores[p.to]; core != nil {
-				w.settle(p.to, core.Step(w.now, w.configs[p.from].Self, p.env.Protocol, p.env.Body))
-			}
-		}
-		w.now += 5
 	}
+}
+
+// step delivers what is on its way, or lets time pass if nothing is.
+func (w *world) step() (moved bool) {
+	w.t.Helper()
+	for i, core := range w.cores {
+		if core != nil {
+			w.settle(i, core.Tick(w.now))
+		}
+	}
+	if len(w.queue) == 0 {
+		w.now += 250
+		return false
+	}
+	batch := w.queue
+	w.queue = nil
+	for _, p := range batch {
+		if core := w.cores[p.to]; core != nil {
+			w.settle(p.to, core.Step(w.now, w.configs[p.from].Self, p.env.Protocol, p.env.Body))
+		}
+	}
+	w.now += 5
+	return true
 }
 
 func (w *world) do(i int, f func(core *Core) (Effects, error)) {

@@ -20,7 +20,8 @@ import (
 //	struct { uint8 kind = 1; opaque version<0..2^16-1>; uint32 height; opaque tip[32]; } Hello;
 //	struct { uint8 kind = 2; opaque request[32]; uint8 allow; opaque rule<..>; opaque reason<..>; } Verdict;
 //
-// Kinds 3 and 4 are about promises, see restored.go.
+// Kinds 3 and 4 are about promises, see restored.go; kind 7 is about proofs, see
+// evidence.go.
 const (
 	noticeHello   = 1
 	noticeVerdict = 2
@@ -50,6 +51,7 @@ type peerState struct {
 	height    bitcoin.Height
 	tip       chainhash.Hash
 	early     []earlyVerdict
+	proofs    int   // that it showed and that had to be verified
 	mark      *mark // the highest it said of its promises; nil if nothing
 }
 
@@ -138,6 +140,8 @@ func (c *Core) takeNotice(now protocols.Time, out *Effects, from protocols.NodeI
 		return c.takePromised(now, out, from, &s)
 	case noticeHeard:
 		return c.takeHeard(now, out, from, &s)
+	case noticeProof:
+		return c.takeProof(out, from, &s)
 	default:
 		return errNotice
 	}

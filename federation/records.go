@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"frostfed/bitcoin"
+	"frostfed/evidence"
 	"frostfed/policy"
 	"frostfed/protocols"
 )
@@ -30,6 +31,7 @@ import (
 //	x/<request>     signatures, transaction, where it was confirmed
 //	w               spending window
 //	m               count of own promises, and the fence after a restore
+//	e/<evidence>    a proof against a member
 //	k/<index>       the highest count that another member signed of its own
 //
 // Values of our own making begin with a version byte.
@@ -231,6 +233,8 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 			return errRecord
 		}
 		c.requests.paid[bitcoin.PayoutID(id)] = chainhash.Hash(r.Value)
+	case "e":
+		return c.loadProof(evidence.ID(id), r.Value)
 	case "r":
 		return c.loadRequest(RequestID(id), r.Value)
 	case "v", "x":

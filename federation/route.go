@@ -26,6 +26,7 @@ func absorb[O any](c *Core, now protocols.Time, out *Effects, prefix string, e p
 	for _, f := range e.Faults {
 		if f.Proof != nil {
 			c.sign.Distrust(f.Culprit)
+			c.noteProof(now, out, prefix, f)
 		}
 	}
 }
@@ -92,6 +93,7 @@ func (c *Core) resync(now protocols.Time, out *Effects, peer protocols.NodeID) {
 	c.fromDKG(now, out, c.dkg.Resync(now, peer))
 	c.fromSign(now, out, c.sign.Resync(now, peer))
 	c.resendVerdicts(now, peer)
+	c.tellProofs(now, peer)
 }
 
 func (c *Core) fromEcho(now protocols.Time, out *Effects, e protocols.Effects[echo.Delivered]) {
