@@ -53,6 +53,14 @@ type RestoredOlder struct {
 	Fence       bitcoin.Height
 }
 
+// NoncesLow says that too few nonces of a member have been here for some seconds,
+// or that this is over. This member can ask it for few signatures.
+type NoncesLow struct {
+	Peer      protocols.NodeID // maybe this member itself
+	Available int
+	Low       bool
+}
+
 // KeyProposed says that a key generation begins.
 type KeyProposed struct {
 	Ceremony [32]byte
@@ -75,7 +83,8 @@ type KeyFailed struct {
 	Culprits []protocols.NodeID
 }
 
-// KeyReady says that a key may be used. Fresh is false after a restart.
+// KeyReady says that a key may be used: its members have signed with it. Fresh is
+// false after a restart.
 type KeyReady struct {
 	Key   KeyID
 	Label string
@@ -155,6 +164,7 @@ func (Rescan) decision()           {}
 func (PeerChanged) decision()      {}
 func (PeerStalled) decision()      {}
 func (RestoredOlder) decision()    {}
+func (NoncesLow) decision()        {}
 func (KeyProposed) decision()      {}
 func (KeyProgress) decision()      {}
 func (KeyFailed) decision()        {}

@@ -27,7 +27,7 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 const (
 	ceremonyVersion = 1
 	ceremonyTag     = "frostfed/v1/ceremony"
-	addressVersion  = 1
+	addressVersion  = 2
 
 	// MaxKeys bounds the key generations a federation takes part in over its
 	// life, and with it what all must store, watch and broadcast. Each member may
@@ -47,7 +47,7 @@ var (
 	ErrTooManyKeys = errors.New("this member has proposed as many keys as it may; let another member propose one")
 	ErrKeyUnknown  = errors.New("no such key; 'frostfed key list' shows the keys")
 	ErrKeyAmbig    = errors.New("more than one key matches; give more digits of the ID")
-	ErrKeyNotReady = errors.New("the key is not active yet; 'frostfed key list' shows for whom it waits")
+	ErrKeyNotReady = errors.New("the key is not verified yet; 'frostfed key list' shows for whom it waits")
 	ErrGap         = errors.New("too many addresses of this member are unused; wait until one is paid")
 )
 
@@ -129,6 +129,8 @@ type key struct {
 	root     bitcoin.Key
 	active   bool // the signing machine has the share
 
+	verification verification
+
 	issued     uint32    // addresses this member has given out
 	paid       [2]uint32 // by branch: one above the highest index seen in a block
 	nextChange uint32    // one above the highest change index seen or approved
@@ -145,10 +147,13 @@ type keyring struct {
 	proposals map[[32]byte]*ceremony // by ceremony ID
 	keys      map[KeyID]*key         // active ones, and those that were before a restart
 	scripts   map[string]watch
+
+	verifications map[[32]byte]*key // by the request that has it sign, see verify.go
 }
 
 func newKeyring() keyring {
-	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key), scripts: make(map[string]watch)}
+	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key), scripts: make(map[string]watch),
+		verifications: make(map[[32]byte]*key)}
 }
 
 func (k *keyring) sorted() []*key {
@@ -170,14 +175,14 @@ func (k *keyring) find(name string) (*key, error) {
 				found = v
 			case found.ceremony != v.ceremony:
 				return nil, ErrKeyAmbig
-			case v.active && (!found.active || v.attempt < found.attempt):
+			case v.ready() && (!found.ready() || v.attempt < found.attempt):
 				// Two attempts may both have made a key. All members prefer the earlier
 				// one; coins of the other are spent all the same.
 				found = v
 			}
 		}
 	}
-	if found != nil && !found.active {
+	if found != nil && !found.ready() {
 		return nil, ErrKeyNotReady
 	}
 	if found == nil {
@@ -295,9 +300,10 @@ func (c *Core) keyActive(now protocols.Time, out *Effects, event dkg.KeyActive) 
 		return
 	}
 	k.active, k.attempt = true, event.Attempt
+	k.verification.message, k.verification.acks = c.verificationMessage(event), event.Acks
 	c.fromSign(now, out, c.sign.AddKey(now, sign.Key{ID: id, T: event.T, ThreshPK: event.ThreshPK,
 		Participants: event.Participants, PubShares: event.PubShares, SecShare: event.SecShare.Bytes()}))
-	out.Out = append(out.Out, KeyReady{Key: id, Label: k.label, Acks: event.Acks, Fresh: fresh})
+	c.verify(now, out, k)
 	if fresh {
 		c.rescan(out, k)
 	}
@@ -316,6 +322,7 @@ func (c *Core) newKey(id KeyID, ceremony [32]byte, threshPK [33]byte) (*key, err
 		k.label = p.Label
 	}
 	c.keys.keys[id] = k
+	c.keys.verifications[verificationRequest(id)] = k
 	return k, nil
 }
 
@@ -438,6 +445,8 @@ func (c *Core) saveKey(out *Effects, k *key) {
 	for _, v := range []uint32{k.issued, k.paid[bitcoin.Receive], k.paid[bitcoin.Change], k.nextChange} {
 		b.AddUint32(v)
 	}
+	b.AddUint8(boolByte(k.verification.done))
+	b.AddBytes(k.verification.sig[:])
 	c.persist(out, "a/"+k.id.String(), b.BytesOrPanic())
 }
 
@@ -448,14 +457,19 @@ func (c *Core) loadKey(id KeyID, raw []byte) error {
 	var ceremony [32]byte
 	var threshPK [33]byte
 	var issued, receive, change, next uint32
-	if !s.ReadUint8(&version) || version != addressVersion || !s.CopyBytes(ceremony[:]) || !s.CopyBytes(threshPK[:]) ||
-		!s.ReadUint32(&issued) || !s.ReadUint32(&receive) || !s.ReadUint32(&change) || !s.ReadUint32(&next) || !s.Empty() {
+	if !s.ReadUint8(&version) || version < 1 || version > addressVersion || !s.CopyBytes(ceremony[:]) || !s.CopyBytes(threshPK[:]) ||
+		!s.ReadUint32(&issued) || !s.ReadUint32(&receive) || !s.ReadUint32(&change) || !s.ReadUint32(&next) {
+		return errRecord
+	}
+	done, sig := uint8(1), [64]byte{} // version 1: addresses are in use without
+	if version > 1 && (!s.ReadUint8(&done) || done > 1 || !s.CopyBytes(sig[:])) || !s.Empty() {
 		return errRecord
 	}
 	k, err := c.newKey(id, ceremony, threshPK)
 	if err != nil {
 		return err
 	}
+	k.verification.done, k.verification.sig = done == 1, sig
 	k.issued, k.paid, k.nextChange = issued, [2]uint32{receive, change}, next
 	c.watchAhead(k)
 	return nil
@@ -504,9 +518,12 @@ type KeyView struct {
 	ThreshPK   [33]byte
 	Xpub       string
 	Descriptor string
-	Issued     uint32 // addresses this member gave out
-	Balance    bitcoin.Sat
-	Pending    bitcoin.Sat // promised to payouts, not confirmed as spent
+	// Verification is the members' signature of the key's verification message;
+	// zero while there is none.
+	Verification [64]byte
+	Issued       uint32 // addresses this member gave out
+	Balance      bitcoin.Sat
+	Pending      bitcoin.Sat // promised to payouts, not confirmed as spent
 }
 
 // Keys lists keys and ceremonies, by label.
@@ -525,6 +542,10 @@ func (c *Core) Keys() []KeyView {
 			out = append(out, v)
 			continue
 		}
+		if k.active && !k.ready() {
+			v.Phase = verifying
+		}
+		v.Verification = k.verification.sig
 		v.ID, v.ThreshPK, v.Xpub, v.Descriptor, v.Issued = k.id, k.threshPK, k.root.Xpub(), k.root.Descriptor(), k.issued
 		for _, coin := range c.ledger.sorted() {
 			if coin.Key != k.id || coin.Spent() {

@@ -20,8 +20,8 @@ import (
 //	struct { uint8 kind = 1; opaque version<0..2^16-1>; uint32 height; opaque tip[32]; } Hello;
 //	struct { uint8 kind = 2; opaque request[32]; uint8 allow; opaque rule<..>; opaque reason<..>; } Verdict;
 //
-// Kinds 3 and 4 are about promises, see restored.go; kind 7 is about proofs, see
-// evidence.go.
+// Kinds 3 and 4 are about promises, see restored.go; kind 5 is about keys, see
+// verify.go; kind 7 is about proofs, see evidence.go.
 const (
 	noticeHello   = 1
 	noticeVerdict = 2
@@ -142,6 +142,8 @@ func (c *Core) takeNotice(now protocols.Time, out *Effects, from protocols.NodeI
 		return c.takeHeard(now, out, from, &s)
 	case noticeProof:
 		return c.takeProof(out, from, &s)
+	case noticeVerified:
+		return c.takeVerified(now, out, &s)
 	default:
 		return errNotice
 	}

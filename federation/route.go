@@ -94,6 +94,9 @@ func (c *Core) resync(now protocols.Time, out *Effects, peer protocols.NodeID) {
 	c.fromSign(now, out, c.sign.Resync(now, peer))
 	c.resendVerdicts(now, peer)
 	c.tellProofs(now, peer)
+	for _, k := range c.keys.sorted() {
+		c.tellVerified(now, peer, k)
+	}
 }
 
 func (c *Core) fromEcho(now protocols.Time, out *Effects, e protocols.Effects[echo.Delivered]) {
@@ -124,8 +127,19 @@ func (c *Core) fromSign(now protocols.Time, out *Effects, e protocols.Effects[si
 		case sign.Signed:
 			c.signed(now, out, event)
 		case sign.Progress:
+			if k := c.keys.verifications[event.Request]; k != nil {
+				out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: verifying,
+					Have: event.Have, Need: event.Need, Waiting: event.Waiting})
+				continue
+			}
 			out.Out = append(out.Out, SigningProgress{Request: event.Request, Session: event.Session,
 				Have: event.Have, Need: event.Need, Waiting: event.Waiting})
+		case sign.Wanted:
+			if k := c.keys.verifications[event.Request]; k != nil {
+				c.tellVerified(now, event.Peer, k)
+			}
+		case sign.PoolLow:
+			out.Out = append(out.Out, NoncesLow{Peer: event.Member, Available: event.Available, Low: event.Low})
 		case sign.Failed:
 			c.signingFailed(now, out, event)
 		case sign.KeyRejected:

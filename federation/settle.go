@@ -14,7 +14,11 @@ import (
 )
 
 // signed takes the signatures of a request that this member approved.
-func (c *Core) signed(_ protocols.Time, out *Effects, event sign.Signed) {
+func (c *Core) signed(now protocols.Time, out *Effects, event sign.Signed) {
+	if k := c.keys.verifications[event.Request]; k != nil {
+		c.verified(now, out, k, event.Signatures[0])
+		return
+	}
 	r := c.requests.all[event.Request]
 	if r == nil || r.signatures != nil {
 		return
@@ -42,6 +46,9 @@ func (c *Core) submit(out *Effects, r *request) {
 }
 
 func (c *Core) signingFailed(_ protocols.Time, out *Effects, event sign.Failed) {
+	if c.keys.verifications[event.Request] != nil {
+		return // others coordinate too; the key stays in verification
+	}
 	out.Out = append(out.Out, SigningFailed{Request: event.Request, Reason: event.Reason})
 }
 

@@ -23,6 +23,7 @@ type MemberView struct {
 	Version   string         // as it says
 	Height    bitcoin.Height // of its chain view, as it says
 	Nonces    int            // pairs of it that this member can coordinate with
+	NoncesLow bool           // they have been too few for some seconds
 }
 
 // Members lists the members in order of index.
@@ -38,7 +39,7 @@ func (c *Core) Members() []MemberView {
 		}
 		for _, pool := range pools {
 			if pool.Member == id {
-				v.Nonces = pool.Available
+				v.Nonces, v.NoncesLow = pool.Available, pool.Low
 			}
 		}
 		out[i] = v
@@ -57,7 +58,7 @@ type Status struct {
 	Connected  int // members, this one included
 	Tip        BlockID
 	ChainReady bool
-	Keys       int            // active
+	Keys       int            // that may be used
 	Open       int            // requests that are not finished
 	Fence      bitcoin.Height // up to which forgotten promises may bind coins; 0: none
 	Heard      bool           // enough members have told what they know of this one's promises
@@ -72,7 +73,7 @@ func (c *Core) Status() Status {
 		s.Fence = c.own.fence
 	}
 	for _, k := range c.keys.keys {
-		if k.active {
+		if k.ready() {
 			s.Keys++
 		}
 	}

@@ -162,7 +162,7 @@ func keyState(k *v1.Key) string {
 func printKey(w io.Writer, k *v1.Key) {
 	fields(w, [][2]string{
 		{"label", k.Label}, {"id", k.Id}, {"sign", fmt.Sprintf("%d of %d", k.T, k.N)}, {"state", keyState(k)},
-		{"public key", k.PublicKey}, {"descriptor", k.Descriptor_}, {"members that hold their share", count(k.Acks)},
+		{"public key", k.PublicKey}, {"descriptor", k.Descriptor_}, {"verification", k.Verification}, {"members that hold their share", count(k.Acks)},
 	})
 }
 

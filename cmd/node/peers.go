@@ -38,7 +38,7 @@ func printMembers(w io.Writer, res *v1.ListMembersResponse) {
 			rtt = fmt.Sprintf("%.1fms", m.RttMs)
 		}
 		rows = append(rows, []string{count(m.Member.GetIndex()), memberName(m.Member), linkState(m), m.Address, rtt,
-			when(m.LastSeen), m.Version, count(m.ChainHeight), count(m.Nonces), m.LastError})
+			when(m.LastSeen), m.Version, count(m.ChainHeight), nonces(m), m.LastError})
 	}
 	table(w, "INDEX NAME LINK ADDRESS RTT SEEN VERSION HEIGHT NONCES TROUBLE", rows)
 	rows = nil
@@ -49,6 +49,14 @@ func printMembers(w io.Writer, res *v1.ListMembersResponse) {
 		fmt.Fprintln(w)
 		table(w, "SEED CONNECTED TROUBLE", rows)
 	}
+}
+
+// nonces is the count, marked if it has been low for some seconds.
+func nonces(m *v1.MemberStatus) string {
+	if m.NoncesLow {
+		return count(m.Nonces) + " low"
+	}
+	return count(m.Nonces)
 }
 
 // linkState is the most important thing about the way to a member.

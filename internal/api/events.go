@@ -72,6 +72,8 @@ func (s *service) decision(out *v1.StreamEventsResponse, d federation.Decision) 
 		out.Event = &v1.StreamEventsResponse_Rescan{Rescan: &v1.Rescan{FromHeight: uint32(d.From)}}
 	case federation.PeerChanged:
 		out.Event = &v1.StreamEventsResponse_PeerChanged{PeerChanged: &v1.PeerChanged{Peer: s.member(d.Peer), Connected: d.Connected}}
+	case federation.NoncesLow:
+		out.Event = &v1.StreamEventsResponse_NoncesLow{NoncesLow: &v1.NoncesLow{Peer: s.member(d.Peer), Available: int32(d.Available), Low: d.Low}}
 	case federation.PeerStalled:
 		out.Event = &v1.StreamEventsResponse_PeerStalled{PeerStalled: &v1.PeerStalled{Peer: s.member(d.Peer), Stalled: d.Stalled}}
 	case federation.RestoredOlder:

@@ -70,7 +70,7 @@ func (s *service) memberStatus(m federation.MemberView, way p2p.PeerInfo) *v1.Me
 	out := &v1.MemberStatus{
 		Member: s.member(m.ID), Self: m.Self, Connected: way.Connected, Up: m.Connected, Direct: way.Direct, Inbound: way.Inbound,
 		Address: way.Addr, RttMs: float64(way.RTT) / float64(time.Millisecond), Agent: way.Agent, Version: m.Version,
-		ChainHeight: uint32(m.Height), Nonces: int32(m.Nonces), LastError: way.LastError, Stalled: m.Stalled, Cloned: way.Cloned,
+		ChainHeight: uint32(m.Height), Nonces: int32(m.Nonces), NoncesLow: m.NoncesLow, LastError: way.LastError, Stalled: m.Stalled, Cloned: way.Cloned,
 	}
 	if m.Self {
 		out.Connected, out.Up, out.Direct = true, true, true

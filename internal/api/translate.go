@@ -21,7 +21,7 @@ func block(id federation.BlockID) *v1.Block {
 	return &v1.Block{Height: uint32(id.Height), Hash: id.Hash.String()}
 }
 
-func active(k federation.KeyView) bool { return k.ID != federation.KeyID{} }
+func active(k federation.KeyView) bool { return k.ID != federation.KeyID{} && k.Phase != "verifying" }
 
 func (s *service) key(k federation.KeyView) *v1.Key {
 	out := &v1.Key{Ceremony: hex.EncodeToString(k.Ceremony[:]), Label: k.Label, T: int32(k.T), N: int32(k.N), Active: active(k),
@@ -29,6 +29,9 @@ func (s *service) key(k federation.KeyView) *v1.Key {
 		Balance: int64(k.Balance), Pending: int64(k.Pending)}
 	if out.Active {
 		out.Id, out.PublicKey, out.Xpub, out.Descriptor_ = k.ID.String(), hex.EncodeToString(k.ThreshPK[:]), k.Xpub, k.Descriptor
+		if k.Verification != ([64]byte{}) {
+			out.Verification = hex.EncodeToString(k.Verification[:])
+		}
 	}
 	return out
 }

@@ -278,6 +278,9 @@ func (m *Machine) onReady(fx *effects, from int, msg readyMsg) {
 		return
 	}
 	r := m.requests[msg.request]
+	if r == nil {
+		fx.Out = append(fx.Out, Wanted{msg.request, m.cfg.Members[from]})
+	}
 	if r == nil || r.run == nil {
 		p := m.peers[from]
 		n, _ := p.notes.get(msg.request)

@@ -177,6 +177,13 @@ type PoolLow struct {
 	Low       bool
 }
 
+// Wanted says that a member has approved a request that this one has not, or not
+// any more: what became of it may be known elsewhere.
+type Wanted struct {
+	Request [32]byte
+	Peer    protocols.NodeID
+}
+
 // KeyRejected says that a key given to AddKey does not fit together: trouble of
 // this member's own.
 type KeyRejected struct {
@@ -190,3 +197,4 @@ func (Progress) event()    {}
 func (PeerRefused) event() {}
 func (Failed) event()      {}
 func (PoolLow) event()     {}
+func (Wanted) event()      {}

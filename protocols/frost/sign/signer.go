@@ -68,6 +68,7 @@ func (m *Machine) onSign(fx *effects, from int, msg signMsg, raw [32]byte) {
 	// 4. Until this member's own validation has spoken, the session waits: a
 	// coordinator loses nothing by a slow validator, it goes on with others.
 	if r == nil {
+		fx.Out = append(fx.Out, Wanted{msg.request, m.cfg.Members[from]})
 		m.park(fx, from, msg, raw)
 		return
 	}

@@ -808,8 +808,9 @@ type MemberStatus struct {
 	ChainHeight   uint32                 `protobuf:"varint,12,opt,name=chain_height,json=chainHeight,proto3" json:"chain_height,omitempty"` // as it said when it last connected
 	Nonces        int32                  `protobuf:"varint,13,opt,name=nonces,proto3" json:"nonces,omitempty"`                              // signatures that can be asked of it without another round
 	LastError     string                 `protobuf:"bytes,14,opt,name=last_error,json=lastError,proto3" json:"last_error,omitempty"`
-	Stalled       bool                   `protobuf:"varint,15,opt,name=stalled,proto3" json:"stalled,omitempty"` // does not acknowledge messages
-	Cloned        bool                   `protobuf:"varint,16,opt,name=cloned,proto3" json:"cloned,omitempty"`   // two processes use its identity
+	Stalled       bool                   `protobuf:"varint,15,opt,name=stalled,proto3" json:"stalled,omitempty"`                      // does not acknowledge messages
+	Cloned        bool                   `protobuf:"varint,16,opt,name=cloned,proto3" json:"cloned,omitempty"`                        // two processes use its identity
+	NoncesLow     bool                   `protobuf:"varint,17,opt,name=nonces_low,json=noncesLow,proto3" json:"nonces_low,omitempty"` // they have been fewer than a quarter of a pool for some seconds
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -956,6 +957,13 @@ func (x *MemberStatus) GetCloned() bool {
 	return false
 }
 
+func (x *MemberStatus) GetNoncesLow() bool {
+	if x != nil {
+		return x.NoncesLow
+	}
+	return false
+}
+
 type Seed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	PeerId        string                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
@@ -1031,8 +1039,8 @@ type Key struct {
 	Label         string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	T             int32                  `protobuf:"varint,4,opt,name=t,proto3" json:"t,omitempty"`
 	N             int32                  `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`
-	Active        bool                   `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`
-	Phase         string                 `protobuf:"bytes,7,opt,name=phase,proto3" json:"phase,omitempty"`                           // of its generation
+	Active        bool                   `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`                        // and verified: it may receive coins
+	Phase         string                 `protobuf:"bytes,7,opt,name=phase,proto3" json:"phase,omitempty"`                           // of its generation, then "verifying"
 	Waiting       []*Member              `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`                       // for these
 	Acks          int32                  `protobuf:"varint,9,opt,name=acks,proto3" json:"acks,omitempty"`                            // members known to hold their share
 	PublicKey     string                 `protobuf:"bytes,10,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes, the untweaked threshold key
@@ -1040,7 +1048,8 @@ type Key struct {
 	Descriptor_   string                 `protobuf:"bytes,12,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
 	Issued        uint32                 `protobuf:"varint,13,opt,name=issued,proto3" json:"issued,omitempty"` // addresses that this member gave out
 	Balance       int64                  `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"`
-	Pending       int64                  `protobuf:"varint,15,opt,name=pending,proto3" json:"pending,omitempty"` // part of the balance that is promised to payouts
+	Pending       int64                  `protobuf:"varint,15,opt,name=pending,proto3" json:"pending,omitempty"`          // part of the balance that is promised to payouts
+	Verification  string                 `protobuf:"bytes,16,opt,name=verification,proto3" json:"verification,omitempty"` // its members' signature of it, 64 bytes; empty if it is older than that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1178,6 +1187,13 @@ func (x *Key) GetPending() int64 {
 		return x.Pending
 	}
 	return 0
+}
+
+func (x *Key) GetVerification() string {
+	if x != nil {
+		return x.Verification
+	}
+	return ""
 }
 
 type ListKeysRequest struct {
@@ -3249,6 +3265,7 @@ type StreamEventsResponse struct {
 	//	*StreamEventsResponse_CoinReceived
 	//	*StreamEventsResponse_TipChanged
 	//	*StreamEventsResponse_RestoredOlder
+	//	*StreamEventsResponse_NoncesLow
 	Event         isStreamEventsResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3505,6 +3522,15 @@ func (x *StreamEventsResponse) GetRestoredOlder() *RestoredOlder {
 	return nil
 }
 
+func (x *StreamEventsResponse) GetNoncesLow() *NoncesLow {
+	if x != nil {
+		if x, ok := x.Event.(*StreamEventsResponse_NoncesLow); ok {
+			return x.NoncesLow
+		}
+	}
+	return nil
+}
+
 type isStreamEventsResponse_Event interface {
 	isStreamEventsResponse_Event()
 }
@@ -3601,6 +3627,10 @@ type StreamEventsResponse_RestoredOlder struct {
 	RestoredOlder *RestoredOlder `protobuf:"bytes,24,opt,name=restored_older,json=restoredOlder,proto3,oneof"`
 }
 
+type StreamEventsResponse_NoncesLow struct {
+	NoncesLow *NoncesLow `protobuf:"bytes,25,opt,name=nonces_low,json=noncesLow,proto3,oneof"`
+}
+
 func (*StreamEventsResponse_Opened) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_Lost) isStreamEventsResponse_Event() {}
@@ -3646,6 +3676,8 @@ func (*StreamEventsResponse_CoinReceived) isStreamEventsResponse_Event() {}
 func (*StreamEventsResponse_TipChanged) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_RestoredOlder) isStreamEventsResponse_Event() {}
+
+func (*StreamEventsResponse_NoncesLow) isStreamEventsResponse_Event() {}
 
 // Opened says that the stream sees all that happens from now on.
 type Opened struct {
@@ -4106,6 +4138,68 @@ func (x *PeerStalled) GetStalled() bool {
 	return false
 }
 
+// NoncesLow says that few nonces of a member have been here for some seconds, or
+// that this is over.
+type NoncesLow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Peer          *Member                `protobuf:"bytes,1,opt,name=peer,proto3" json:"peer,omitempty"`
+	Available     int32                  `protobuf:"varint,2,opt,name=available,proto3" json:"available,omitempty"`
+	Low           bool                   `protobuf:"varint,3,opt,name=low,proto3" json:"low,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoncesLow) Reset() {
+	*x = NoncesLow{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoncesLow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoncesLow) ProtoMessage() {}
+
+func (x *NoncesLow) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoncesLow.ProtoReflect.Descriptor instead.
+func (*NoncesLow) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *NoncesLow) GetPeer() *Member {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *NoncesLow) GetAvailable() int32 {
+	if x != nil {
+		return x.Available
+	}
+	return 0
+}
+
+func (x *NoncesLow) GetLow() bool {
+	if x != nil {
+		return x.Low
+	}
+	return false
+}
+
 // RestoredOlder says that the database of this member is older than its promises.
 type RestoredOlder struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -4119,7 +4213,7 @@ type RestoredOlder struct {
 
 func (x *RestoredOlder) Reset() {
 	*x = RestoredOlder{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4131,7 +4225,7 @@ func (x *RestoredOlder) String() string {
 func (*RestoredOlder) ProtoMessage() {}
 
 func (x *RestoredOlder) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4144,7 +4238,7 @@ func (x *RestoredOlder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoredOlder.ProtoReflect.Descriptor instead.
 func (*RestoredOlder) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *RestoredOlder) GetWitness() *Member {
@@ -4186,7 +4280,7 @@ type KeyProposed struct {
 
 func (x *KeyProposed) Reset() {
 	*x = KeyProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4198,7 +4292,7 @@ func (x *KeyProposed) String() string {
 func (*KeyProposed) ProtoMessage() {}
 
 func (x *KeyProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4211,7 +4305,7 @@ func (x *KeyProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProposed.ProtoReflect.Descriptor instead.
 func (*KeyProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *KeyProposed) GetCeremony() string {
@@ -4248,7 +4342,7 @@ type KeyProgress struct {
 
 func (x *KeyProgress) Reset() {
 	*x = KeyProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4260,7 +4354,7 @@ func (x *KeyProgress) String() string {
 func (*KeyProgress) ProtoMessage() {}
 
 func (x *KeyProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4273,7 +4367,7 @@ func (x *KeyProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProgress.ProtoReflect.Descriptor instead.
 func (*KeyProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *KeyProgress) GetCeremony() string {
@@ -4322,7 +4416,7 @@ type KeyFailed struct {
 
 func (x *KeyFailed) Reset() {
 	*x = KeyFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4334,7 +4428,7 @@ func (x *KeyFailed) String() string {
 func (*KeyFailed) ProtoMessage() {}
 
 func (x *KeyFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4347,7 +4441,7 @@ func (x *KeyFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFailed.ProtoReflect.Descriptor instead.
 func (*KeyFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *KeyFailed) GetCeremony() string {
@@ -4383,7 +4477,7 @@ type KeyReady struct {
 
 func (x *KeyReady) Reset() {
 	*x = KeyReady{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4395,7 +4489,7 @@ func (x *KeyReady) String() string {
 func (*KeyReady) ProtoMessage() {}
 
 func (x *KeyReady) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4408,7 +4502,7 @@ func (x *KeyReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyReady.ProtoReflect.Descriptor instead.
 func (*KeyReady) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *KeyReady) GetKeyId() string {
@@ -4450,7 +4544,7 @@ type PayoutListAdded struct {
 
 func (x *PayoutListAdded) Reset() {
 	*x = PayoutListAdded{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4462,7 +4556,7 @@ func (x *PayoutListAdded) String() string {
 func (*PayoutListAdded) ProtoMessage() {}
 
 func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4475,7 +4569,7 @@ func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayoutListAdded.ProtoReflect.Descriptor instead.
 func (*PayoutListAdded) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PayoutListAdded) GetListId() string {
@@ -4511,7 +4605,7 @@ type RequestProposed struct {
 
 func (x *RequestProposed) Reset() {
 	*x = RequestProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4523,7 +4617,7 @@ func (x *RequestProposed) String() string {
 func (*RequestProposed) ProtoMessage() {}
 
 func (x *RequestProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4536,7 +4630,7 @@ func (x *RequestProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestProposed.ProtoReflect.Descriptor instead.
 func (*RequestProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RequestProposed) GetRequestId() string {
@@ -4578,7 +4672,7 @@ type RequestJudged struct {
 
 func (x *RequestJudged) Reset() {
 	*x = RequestJudged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4590,7 +4684,7 @@ func (x *RequestJudged) String() string {
 func (*RequestJudged) ProtoMessage() {}
 
 func (x *RequestJudged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4603,7 +4697,7 @@ func (x *RequestJudged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestJudged.ProtoReflect.Descriptor instead.
 func (*RequestJudged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *RequestJudged) GetRequestId() string {
@@ -4640,7 +4734,7 @@ type SigningProgress struct {
 
 func (x *SigningProgress) Reset() {
 	*x = SigningProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +4746,7 @@ func (x *SigningProgress) String() string {
 func (*SigningProgress) ProtoMessage() {}
 
 func (x *SigningProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +4759,7 @@ func (x *SigningProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningProgress.ProtoReflect.Descriptor instead.
 func (*SigningProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *SigningProgress) GetRequestId() string {
@@ -4713,7 +4807,7 @@ type SigningFailed struct {
 
 func (x *SigningFailed) Reset() {
 	*x = SigningFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4725,7 +4819,7 @@ func (x *SigningFailed) String() string {
 func (*SigningFailed) ProtoMessage() {}
 
 func (x *SigningFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4738,7 +4832,7 @@ func (x *SigningFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningFailed.ProtoReflect.Descriptor instead.
 func (*SigningFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *SigningFailed) GetRequestId() string {
@@ -4767,7 +4861,7 @@ type RequestSigned struct {
 
 func (x *RequestSigned) Reset() {
 	*x = RequestSigned{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +4873,7 @@ func (x *RequestSigned) String() string {
 func (*RequestSigned) ProtoMessage() {}
 
 func (x *RequestSigned) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +4886,7 @@ func (x *RequestSigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSigned.ProtoReflect.Descriptor instead.
 func (*RequestSigned) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RequestSigned) GetRequestId() string {
@@ -4834,7 +4928,7 @@ type RequestConfirmed struct {
 
 func (x *RequestConfirmed) Reset() {
 	*x = RequestConfirmed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4846,7 +4940,7 @@ func (x *RequestConfirmed) String() string {
 func (*RequestConfirmed) ProtoMessage() {}
 
 func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4859,7 +4953,7 @@ func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestConfirmed.ProtoReflect.Descriptor instead.
 func (*RequestConfirmed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RequestConfirmed) GetRequestId() string {
@@ -4895,7 +4989,7 @@ type CoinReceived struct {
 
 func (x *CoinReceived) Reset() {
 	*x = CoinReceived{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4907,7 +5001,7 @@ func (x *CoinReceived) String() string {
 func (*CoinReceived) ProtoMessage() {}
 
 func (x *CoinReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4920,7 +5014,7 @@ func (x *CoinReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoinReceived.ProtoReflect.Descriptor instead.
 func (*CoinReceived) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *CoinReceived) GetKeyId() string {
@@ -4961,7 +5055,7 @@ type TipChanged struct {
 
 func (x *TipChanged) Reset() {
 	*x = TipChanged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4973,7 +5067,7 @@ func (x *TipChanged) String() string {
 func (*TipChanged) ProtoMessage() {}
 
 func (x *TipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4986,7 +5080,7 @@ func (x *TipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TipChanged.ProtoReflect.Descriptor instead.
 func (*TipChanged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{72}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TipChanged) GetBlock() *Block {
@@ -5054,7 +5148,7 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x12ListMembersRequest\"s\n" +
 	"\x13ListMembersResponse\x123\n" +
 	"\amembers\x18\x01 \x03(\v2\x19.frostfed.v1.MemberStatusR\amembers\x12'\n" +
-	"\x05seeds\x18\x02 \x03(\v2\x11.frostfed.v1.SeedR\x05seeds\"\xd5\x03\n" +
+	"\x05seeds\x18\x02 \x03(\v2\x11.frostfed.v1.SeedR\x05seeds\"\xf4\x03\n" +
 	"\fMemberStatus\x12+\n" +
 	"\x06member\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x06member\x12\x12\n" +
 	"\x04self\x18\x02 \x01(\bR\x04self\x12\x1c\n" +
@@ -5073,13 +5167,15 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\n" +
 	"last_error\x18\x0e \x01(\tR\tlastError\x12\x18\n" +
 	"\astalled\x18\x0f \x01(\bR\astalled\x12\x16\n" +
-	"\x06cloned\x18\x10 \x01(\bR\x06cloned\"z\n" +
+	"\x06cloned\x18\x10 \x01(\bR\x06cloned\x12\x1d\n" +
+	"\n" +
+	"nonces_low\x18\x11 \x01(\bR\tnoncesLow\"z\n" +
 	"\x04Seed\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\tR\x06peerId\x12\x1c\n" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x1c\n" +
 	"\tconnected\x18\x03 \x01(\bR\tconnected\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\x04 \x01(\tR\tlastError\"\xf3\x02\n" +
+	"last_error\x18\x04 \x01(\tR\tlastError\"\x97\x03\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bceremony\x18\x02 \x01(\tR\bceremony\x12\x14\n" +
@@ -5099,7 +5195,8 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"descriptor\x12\x16\n" +
 	"\x06issued\x18\r \x01(\rR\x06issued\x12\x18\n" +
 	"\abalance\x18\x0e \x01(\x03R\abalance\x12\x18\n" +
-	"\apending\x18\x0f \x01(\x03R\apending\"\x11\n" +
+	"\apending\x18\x0f \x01(\x03R\apending\x12\"\n" +
+	"\fverification\x18\x10 \x01(\tR\fverification\"\x11\n" +
 	"\x0fListKeysRequest\"8\n" +
 	"\x10ListKeysResponse\x12$\n" +
 	"\x04keys\x18\x01 \x03(\v2\x10.frostfed.v1.KeyR\x04keys\"N\n" +
@@ -5236,7 +5333,7 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x05count\x18\x03 \x01(\x03R\x05count\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse\"\x15\n" +
-	"\x13StreamEventsRequest\"\xe7\v\n" +
+	"\x13StreamEventsRequest\"\xa0\f\n" +
 	"\x14StreamEventsResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
 	"\x06opened\x18\x02 \x01(\v2\x13.frostfed.v1.OpenedH\x00R\x06opened\x12'\n" +
@@ -5266,7 +5363,9 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\rcoin_received\x18\x16 \x01(\v2\x19.frostfed.v1.CoinReceivedH\x00R\fcoinReceived\x12:\n" +
 	"\vtip_changed\x18\x17 \x01(\v2\x17.frostfed.v1.TipChangedH\x00R\n" +
 	"tipChanged\x12C\n" +
-	"\x0erestored_older\x18\x18 \x01(\v2\x1a.frostfed.v1.RestoredOlderH\x00R\rrestoredOlderB\a\n" +
+	"\x0erestored_older\x18\x18 \x01(\v2\x1a.frostfed.v1.RestoredOlderH\x00R\rrestoredOlder\x127\n" +
+	"\n" +
+	"nonces_low\x18\x19 \x01(\v2\x16.frostfed.v1.NoncesLowH\x00R\tnoncesLowB\a\n" +
 	"\x05event\"\b\n" +
 	"\x06Opened\"\x1c\n" +
 	"\x04Lost\x12\x14\n" +
@@ -5297,7 +5396,11 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\tconnected\x18\x02 \x01(\bR\tconnected\"P\n" +
 	"\vPeerStalled\x12'\n" +
 	"\x04peer\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x04peer\x12\x18\n" +
-	"\astalled\x18\x02 \x01(\bR\astalled\"~\n" +
+	"\astalled\x18\x02 \x01(\bR\astalled\"d\n" +
+	"\tNoncesLow\x12'\n" +
+	"\x04peer\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x04peer\x12\x1c\n" +
+	"\tavailable\x18\x02 \x01(\x05R\tavailable\x12\x10\n" +
+	"\x03low\x18\x03 \x01(\bR\x03low\"~\n" +
 	"\rRestoredOlder\x12-\n" +
 	"\awitness\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\awitness\x12\x14\n" +
 	"\x05known\x18\x02 \x01(\x03R\x05known\x12\x12\n" +
@@ -5420,7 +5523,7 @@ func file_frostfed_v1_frostfed_proto_rawDescGZIP() []byte {
 }
 
 var file_frostfed_v1_frostfed_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(RequestKind)(0),                // 0: frostfed.v1.RequestKind
 	(RequestState)(0),               // 1: frostfed.v1.RequestState
@@ -5483,21 +5586,22 @@ var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(*Rescan)(nil),                  // 58: frostfed.v1.Rescan
 	(*PeerChanged)(nil),             // 59: frostfed.v1.PeerChanged
 	(*PeerStalled)(nil),             // 60: frostfed.v1.PeerStalled
-	(*RestoredOlder)(nil),           // 61: frostfed.v1.RestoredOlder
-	(*KeyProposed)(nil),             // 62: frostfed.v1.KeyProposed
-	(*KeyProgress)(nil),             // 63: frostfed.v1.KeyProgress
-	(*KeyFailed)(nil),               // 64: frostfed.v1.KeyFailed
-	(*KeyReady)(nil),                // 65: frostfed.v1.KeyReady
-	(*PayoutListAdded)(nil),         // 66: frostfed.v1.PayoutListAdded
-	(*RequestProposed)(nil),         // 67: frostfed.v1.RequestProposed
-	(*RequestJudged)(nil),           // 68: frostfed.v1.RequestJudged
-	(*SigningProgress)(nil),         // 69: frostfed.v1.SigningProgress
-	(*SigningFailed)(nil),           // 70: frostfed.v1.SigningFailed
-	(*RequestSigned)(nil),           // 71: frostfed.v1.RequestSigned
-	(*RequestConfirmed)(nil),        // 72: frostfed.v1.RequestConfirmed
-	(*CoinReceived)(nil),            // 73: frostfed.v1.CoinReceived
-	(*TipChanged)(nil),              // 74: frostfed.v1.TipChanged
-	(*timestamppb.Timestamp)(nil),   // 75: google.protobuf.Timestamp
+	(*NoncesLow)(nil),               // 61: frostfed.v1.NoncesLow
+	(*RestoredOlder)(nil),           // 62: frostfed.v1.RestoredOlder
+	(*KeyProposed)(nil),             // 63: frostfed.v1.KeyProposed
+	(*KeyProgress)(nil),             // 64: frostfed.v1.KeyProgress
+	(*KeyFailed)(nil),               // 65: frostfed.v1.KeyFailed
+	(*KeyReady)(nil),                // 66: frostfed.v1.KeyReady
+	(*PayoutListAdded)(nil),         // 67: frostfed.v1.PayoutListAdded
+	(*RequestProposed)(nil),         // 68: frostfed.v1.RequestProposed
+	(*RequestJudged)(nil),           // 69: frostfed.v1.RequestJudged
+	(*SigningProgress)(nil),         // 70: frostfed.v1.SigningProgress
+	(*SigningFailed)(nil),           // 71: frostfed.v1.SigningFailed
+	(*RequestSigned)(nil),           // 72: frostfed.v1.RequestSigned
+	(*RequestConfirmed)(nil),        // 73: frostfed.v1.RequestConfirmed
+	(*CoinReceived)(nil),            // 74: frostfed.v1.CoinReceived
+	(*TipChanged)(nil),              // 75: frostfed.v1.TipChanged
+	(*timestamppb.Timestamp)(nil),   // 76: google.protobuf.Timestamp
 }
 var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	2,  // 0: frostfed.v1.GetStatusResponse.self:type_name -> frostfed.v1.Member
@@ -5506,7 +5610,7 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	12, // 3: frostfed.v1.ListMembersResponse.members:type_name -> frostfed.v1.MemberStatus
 	13, // 4: frostfed.v1.ListMembersResponse.seeds:type_name -> frostfed.v1.Seed
 	2,  // 5: frostfed.v1.MemberStatus.member:type_name -> frostfed.v1.Member
-	75, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
+	76, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
 	2,  // 7: frostfed.v1.Key.waiting:type_name -> frostfed.v1.Member
 	14, // 8: frostfed.v1.ListKeysResponse.keys:type_name -> frostfed.v1.Key
 	23, // 9: frostfed.v1.ListCoinsResponse.coins:type_name -> frostfed.v1.Coin
@@ -5528,7 +5632,7 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	37, // 25: frostfed.v1.WaitRequestResponse.request:type_name -> frostfed.v1.Request
 	47, // 26: frostfed.v1.ListFaultsResponse.faults:type_name -> frostfed.v1.FaultCount
 	2,  // 27: frostfed.v1.FaultCount.member:type_name -> frostfed.v1.Member
-	75, // 28: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
+	76, // 28: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
 	52, // 29: frostfed.v1.StreamEventsResponse.opened:type_name -> frostfed.v1.Opened
 	53, // 30: frostfed.v1.StreamEventsResponse.lost:type_name -> frostfed.v1.Lost
 	54, // 31: frostfed.v1.StreamEventsResponse.fault:type_name -> frostfed.v1.Fault
@@ -5538,73 +5642,75 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	58, // 35: frostfed.v1.StreamEventsResponse.rescan:type_name -> frostfed.v1.Rescan
 	59, // 36: frostfed.v1.StreamEventsResponse.peer_changed:type_name -> frostfed.v1.PeerChanged
 	60, // 37: frostfed.v1.StreamEventsResponse.peer_stalled:type_name -> frostfed.v1.PeerStalled
-	62, // 38: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
-	63, // 39: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
-	64, // 40: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
-	65, // 41: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
-	66, // 42: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
-	67, // 43: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
-	68, // 44: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
-	69, // 45: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
-	70, // 46: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
-	71, // 47: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
-	72, // 48: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
-	73, // 49: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
-	74, // 50: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
-	61, // 51: frostfed.v1.StreamEventsResponse.restored_older:type_name -> frostfed.v1.RestoredOlder
-	2,  // 52: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
-	2,  // 53: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
-	2,  // 54: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
-	2,  // 55: frostfed.v1.RestoredOlder.witness:type_name -> frostfed.v1.Member
-	2,  // 56: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 57: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
-	2,  // 58: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
-	0,  // 59: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
-	2,  // 60: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 61: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
-	3,  // 62: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
-	2,  // 63: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
-	0,  // 64: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
-	4,  // 65: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
-	8,  // 66: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
-	10, // 67: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
-	15, // 68: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
-	17, // 69: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
-	19, // 70: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
-	21, // 71: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
-	25, // 72: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
-	28, // 73: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
-	30, // 74: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
-	33, // 75: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
-	35, // 76: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
-	39, // 77: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
-	41, // 78: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
-	43, // 79: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
-	45, // 80: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
-	50, // 81: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
-	48, // 82: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
-	9,  // 83: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
-	11, // 84: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
-	16, // 85: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
-	18, // 86: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
-	20, // 87: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
-	22, // 88: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
-	26, // 89: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
-	29, // 90: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
-	31, // 91: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
-	34, // 92: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
-	36, // 93: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
-	40, // 94: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
-	42, // 95: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
-	44, // 96: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
-	46, // 97: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
-	51, // 98: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
-	49, // 99: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
-	83, // [83:100] is the sub-list for method output_type
-	66, // [66:83] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	63, // 38: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
+	64, // 39: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
+	65, // 40: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
+	66, // 41: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
+	67, // 42: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
+	68, // 43: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
+	69, // 44: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
+	70, // 45: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
+	71, // 46: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
+	72, // 47: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
+	73, // 48: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
+	74, // 49: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
+	75, // 50: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
+	62, // 51: frostfed.v1.StreamEventsResponse.restored_older:type_name -> frostfed.v1.RestoredOlder
+	61, // 52: frostfed.v1.StreamEventsResponse.nonces_low:type_name -> frostfed.v1.NoncesLow
+	2,  // 53: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
+	2,  // 54: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
+	2,  // 55: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
+	2,  // 56: frostfed.v1.NoncesLow.peer:type_name -> frostfed.v1.Member
+	2,  // 57: frostfed.v1.RestoredOlder.witness:type_name -> frostfed.v1.Member
+	2,  // 58: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 59: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
+	2,  // 60: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
+	0,  // 61: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
+	2,  // 62: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 63: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
+	3,  // 64: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
+	2,  // 65: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
+	0,  // 66: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
+	4,  // 67: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
+	8,  // 68: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
+	10, // 69: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
+	15, // 70: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
+	17, // 71: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
+	19, // 72: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
+	21, // 73: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
+	25, // 74: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
+	28, // 75: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
+	30, // 76: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
+	33, // 77: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
+	35, // 78: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
+	39, // 79: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
+	41, // 80: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
+	43, // 81: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
+	45, // 82: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
+	50, // 83: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
+	48, // 84: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
+	9,  // 85: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
+	11, // 86: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
+	16, // 87: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
+	18, // 88: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
+	20, // 89: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
+	22, // 90: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
+	26, // 91: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
+	29, // 92: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
+	31, // 93: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
+	34, // 94: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
+	36, // 95: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
+	40, // 96: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
+	42, // 97: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
+	44, // 98: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
+	46, // 99: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
+	51, // 100: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
+	49, // 101: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
+	85, // [85:102] is the sub-list for method output_type
+	68, // [68:85] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_frostfed_v1_frostfed_proto_init() }
@@ -5641,6 +5747,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 		(*StreamEventsResponse_CoinReceived)(nil),
 		(*StreamEventsResponse_TipChanged)(nil),
 		(*StreamEventsResponse_RestoredOlder)(nil),
+		(*StreamEventsResponse_NoncesLow)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5648,7 +5755,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_frostfed_v1_frostfed_proto_rawDesc), len(file_frostfed_v1_frostfed_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   73,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
