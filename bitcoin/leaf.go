@@ -6,28 +6,25 @@ import (
 	"github.com/btcsuite/btcd/txscript/v2"
 )
 
-// DeriveLeaf is Derive for an output that has one script besides the key: a tree of
-// a single leaf of version 0xc0. The last tweak commits to the script; control is
-// what a spend by script puts behind it in the witness (33 bytes). Errors are those
-// of Derive.
-func (k Key) DeriveLeaf(p Path, script []byte) (d Derived, control []byte, err error) {
-	if d, err = k.Derive(p); err != nil {
-		return Derived{}, nil, err
-	}
+// WithLeaf is the output with the internal key of d that one script can spend
+// besides the key: a tree of a single leaf of version 0xc0. The last tweak commits
+// to the script. control is what a spend by script puts behind it in the witness, 33
+// bytes. It returns ErrIndex where Derive would.
+func (d Derived) WithLeaf(network Network, script []byte) (out Derived, control []byte, err error) {
 	root := txscript.NewBaseTapLeaf(script).TapHash()
-	out, tweak, err := taproot(d.InternalKey, root[:])
+	key, tweak, err := taproot(d.InternalKey, root[:])
 	if err != nil {
 		return Derived{}, nil, err
 	}
-	d.OutputKey = [32]byte(out[1:])
-	d.Script = p2tr(d.OutputKey)
-	d.Tweaks[len(d.Tweaks)-1] = tweak
-	if d.Address, err = EncodeAddress(k.network, d.Script); err != nil {
+	out = d.clone()
+	out.OutputKey = [32]byte(key[1:])
+	out.Script = p2tr(out.OutputKey)
+	out.Tweaks[len(out.Tweaks)-1] = tweak
+	if out.Address, err = EncodeAddress(network, out.Script); err != nil {
 		return Derived{}, nil, err
 	}
-	parity := out[0] & 1
-	control = append([]byte{byte(txscript.BaseLeafVersion) | parity}, d.InternalKey[:]...)
-	return d, control, nil
+	parity := key[0] & 1
+	return out, append([]byte{byte(txscript.BaseLeafVersion) | parity}, d.InternalKey[:]...), nil
 }
 
 // WithChecksum appends the checksum of BIP 380 to an output descriptor.

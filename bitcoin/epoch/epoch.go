@@ -30,8 +30,9 @@ var (
 // read-only.
 type Epoch struct {
 	Descriptor
-	hash [32]byte
-	key  bitcoin.Key
+	hash               [32]byte
+	key                bitcoin.Key
+	bond, deposit, pot bitcoin.Derived // without leaf; derived once, for all members
 }
 
 // New checks d and derives its key. Errors are ErrDescriptor.
@@ -43,6 +44,14 @@ func New(d Descriptor) (*Epoch, error) {
 	var err error
 	if e.key, err = bitcoin.NewKey(d.Network, d.Key, ChainCode(d.Key, e.hash)); err != nil {
 		return nil, bad("%v", err)
+	}
+	for _, out := range []struct {
+		path bitcoin.Path
+		to   *bitcoin.Derived
+	}{{BondPath, &e.bond}, {DepositPath, &e.deposit}, {ThreadPath, &e.pot}} {
+		if *out.to, err = e.key.Derive(out.path); err != nil {
+			return nil, bad("%v", err)
+		}
 	}
 	return e, nil
 }
@@ -77,7 +86,7 @@ type Output struct {
 
 // Bond is the output that locks the value of member i.
 func (e *Epoch) Bond(i int) (Output, error) {
-	return e.output(BondPath, e.Members[i].Bond, e.Terms.Delay)
+	return e.output(e.bond, e.Members[i].Bond, e.Terms.Delay)
 }
 
 // Deposit is where the applicant with that bond key pays to be admitted by this
@@ -86,34 +95,30 @@ func (e *Epoch) Deposit(bond [32]byte) (Output, error) {
 	if err := checkXOnly("bond key", bond); err != nil {
 		return Output{}, err
 	}
-	return e.output(DepositPath, bond, e.Terms.DepositDelay)
+	return e.output(e.deposit, bond, e.Terms.DepositDelay)
 }
 
 // Thread is the first output of the epoch's transition: it links the epochs and
 // holds the pot that pays for the next one.
 func (e *Epoch) Thread() (Output, error) {
 	if e.Terms.Recovery != ([32]byte{}) {
-		return e.output(ThreadPath, e.Terms.Recovery, e.Terms.Delay*recoveryFactor)
-	}
-	d, err := e.key.Derive(ThreadPath)
-	if err != nil {
-		return Output{}, err
+		return e.output(e.pot, e.Terms.Recovery, e.Terms.Delay*recoveryFactor)
 	}
 	text, err := bitcoin.WithChecksum(fmt.Sprintf("tr(%s%v)", e.key.Xpub(), ThreadPath))
-	return Output{Derived: d, Descriptor: text}, err
+	return Output{Derived: e.pot, Descriptor: text}, err
 }
 
-func (e *Epoch) output(p bitcoin.Path, owner [32]byte, delay uint16) (Output, error) {
+func (e *Epoch) output(internal bitcoin.Derived, owner [32]byte, delay uint16) (Output, error) {
 	leaf, err := delayed(owner, delay)
 	if err != nil {
 		return Output{}, err
 	}
-	d, control, err := e.key.DeriveLeaf(p, leaf)
+	d, control, err := internal.WithLeaf(e.Network, leaf)
 	if err != nil {
 		return Output{}, err
 	}
 	text, err := bitcoin.WithChecksum(fmt.Sprintf("tr(%s%v,and_v(v:pk(%s),older(%d)))",
-		e.key.Xpub(), p, hex.EncodeToString(owner[:]), delay))
+		e.key.Xpub(), d.Path, hex.EncodeToString(owner[:]), delay))
 	return Output{Derived: d, Leaf: leaf, Control: control, Owner: owner, Delay: delay, Descriptor: text}, err
 }
 

@@ -22,9 +22,9 @@ type Confirmed struct {
 //   - checks the descriptor, and that it follows the one before (State.Follow);
 //   - builds the transaction from the old state, the new descriptor, and the
 //     outpoints and values the proof adds, as the members did;
+//   - finds the transaction in its block, as deep as the terms say;
 //   - verifies each signature under the output key that it derived itself, over the
 //     sighash that it computed itself;
-//   - finds the transaction in its block, as deep as the terms say;
 //   - for each member that exited, sees the bond spent by its script.
 //
 // So an epoch that passes has each bond it claims, under the key and for the member
@@ -68,12 +68,13 @@ func (c *Confirmed) next(founding [32]byte, p *Proof, headers Headers) (*Confirm
 	if err != nil {
 		return nil, err
 	}
+	// Hashes first: they are cheap, and a stranger's proof may be nonsense.
+	if err := p.Inclusion.check(t.Spend.TxID(), next.Terms.Depth, headers); err != nil {
+		return nil, err
+	}
+	// The block covers no witness, only transactions without.
 	if _, err := t.Spend.Finish(p.Signatures); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
-	}
-	depth := next.Terms.Depth
-	if err := p.Inclusion.check(t.Spend.TxID(), depth, headers); err != nil {
-		return nil, err
 	}
 	if err := p.checkExits(prev, next, headers); err != nil {
 		return nil, err
