@@ -68,18 +68,16 @@ func (s *suite) testBlocks(t *testing.T) {
 }
 
 func (s *suite) testFunding(t *testing.T) {
-	ctx, b := testContext(t), s.Backend
 	script := append([]byte{txscript.OP_1, txscript.OP_DATA_32}, bytes.Repeat([]byte{7}, 32)...)
 	const value = 123_456_789
 	fund := spend(t, s.mature(t), minFee, wire.NewTxOut(value, script))
-	if err := b.Submit(ctx, fund); err != nil {
-		t.Fatal(err)
-	}
-	_, err := b.Output(ctx, outpoint(fund, 0))
+	s.submit(t, fund)
+	funded := coin{outpoint(fund, 0), *fund.TxOut[0], s.tip(t).Height}
+	_, err := s.output(t, funded)
 	wantErr(t, "unconfirmed output", err, chain.ErrNotFound)
 	for depth := int32(1); depth <= 3; depth++ {
 		s.mine(t, 1)
-		got := must(b.Output(ctx, outpoint(fund, 0)))(t)
+		got := must(s.output(t, funded))(t)
 		if got.Value != value || !bytes.Equal(got.PkScript, script) || got.Coinbase || got.Spender != nil {
 			t.Errorf("output is %+v", got)
 		}
@@ -87,7 +85,7 @@ func (s *suite) testFunding(t *testing.T) {
 			t.Errorf("%d confirmations as of %v, want %d as of the tip", got.Confirmations, got.AsOf, depth)
 		}
 	}
-	coinbase := must(b.Output(ctx, s.coins[len(s.coins)-1].OutPoint))(t)
+	coinbase := must(s.output(t, s.coins[len(s.coins)-1]))(t)
 	if !coinbase.Coinbase || coinbase.Confirmations != 1 {
 		t.Errorf("newest coinbase is %+v", coinbase)
 	}
@@ -95,7 +93,7 @@ func (s *suite) testFunding(t *testing.T) {
 		"unknown transaction": {Hash: chainhash.Hash{9}},
 		"unknown index":       outpoint(fund, 7),
 	} {
-		_, err := b.Output(ctx, op)
+		_, err := s.output(t, coin{op, *fund.TxOut[0], funded.born})
 		wantErr(t, name, err, chain.ErrNotFound)
 	}
 }
@@ -111,16 +109,14 @@ func (s *suite) testSubmit(t *testing.T) {
 		}
 	}
 	for range 2 { // the second time the node has it already
-		if err := b.Submit(ctx, tx); err != nil {
-			t.Fatalf("submit: %v", err)
-		}
+		s.submit(t, tx)
 	}
 	if caps.TestAccept {
 		if err := b.Test(ctx, tx); err != nil {
 			t.Errorf("test of a pooled transaction: %v", err)
 		}
 	}
-	if got := must(b.Output(ctx, c.OutPoint))(t); caps.Mempool && (got.Spender == nil || *got.Spender != tx.TxHash()) {
+	if got := must(s.output(t, c))(t); caps.Mempool && (got.Spender == nil || *got.Spender != tx.TxHash()) {
 		t.Errorf("spender is %v, want %v", got.Spender, tx.TxHash())
 	}
 
@@ -131,18 +127,20 @@ func (s *suite) testSubmit(t *testing.T) {
 	if !bytes.Equal(block.Transactions[1].TxIn[0].Witness[0], tx.TxIn[0].Witness[0]) {
 		t.Error("the block lost the witness")
 	}
-	_, err := b.Output(ctx, c.OutPoint)
+	change := coin{outpoint(tx, 0), *tx.TxOut[0], s.tip(t).Height}
+	_, err := s.output(t, c)
 	wantErr(t, "spent output", err, chain.ErrNotFound)
 	if err := b.Submit(ctx, tx); err != nil {
 		t.Errorf("submit of a mined transaction: %v", err)
 	}
 	s.mine(t, 5)
-	if got := must(b.Output(ctx, outpoint(tx, 0)))(t); got.Confirmations != 6 {
+	if got := must(s.output(t, change))(t); got.Confirmations != 6 {
 		t.Errorf("%d confirmations, want 6", got.Confirmations)
 	}
 }
 
-// refused checks that Test and Submit reject tx with kind.
+// refused checks that Test and Submit reject tx with kind, as far as the backend
+// can tell.
 func (s *suite) refused(t *testing.T, tx *wire.MsgTx, kind chain.RejectKind) {
 	t.Helper()
 	ctx := testContext(t)
@@ -155,21 +153,28 @@ func (s *suite) refused(t *testing.T, tx *wire.MsgTx, kind chain.RejectKind) {
 			t.Errorf("%s: no reason given", call)
 		}
 	}
-	if must(s.Backend.Capabilities(ctx))(t).TestAccept {
+	caps := must(s.Backend.Capabilities(ctx))(t)
+	if caps.TestAccept {
 		check("test", s.Backend.Test(ctx, tx))
+	} else {
+		wantErr(t, "test without the capability", s.Backend.Test(ctx, tx), chain.ErrUnsupported)
 	}
-	check("submit", s.Backend.Submit(ctx, tx))
+	err := s.Backend.Submit(ctx, tx)
+	if caps.Verdict || err != nil {
+		check("submit", err)
+	}
 }
 
 func (s *suite) testDoubleSpend(t *testing.T) {
-	ctx, c := testContext(t), s.mature(t)
+	c := s.mature(t)
 	first := spend(t, c, 10*minFee)
 	second := spend(t, c, minFee, wire.NewTxOut(10_000, Script()))
-	if err := s.Backend.Submit(ctx, first); err != nil {
-		t.Fatal(err)
-	}
+	s.submit(t, first)
 	s.refused(t, second, chain.RejectConflict)
-	s.mine(t, 1)
+	block := must(s.Backend.Block(testContext(t), s.mine(t, 1)[0]))(t)
+	if len(block.Transactions) != 2 || block.Transactions[1].TxHash() != first.TxHash() {
+		t.Error("the first spend was not what was mined")
+	}
 	s.refused(t, second, chain.RejectMissingInputs)
 }
 
@@ -177,9 +182,7 @@ func (s *suite) testReplacement(t *testing.T) {
 	ctx, c := testContext(t), s.mature(t)
 	cheap, dear := spend(t, c, minFee), spend(t, c, 10*minFee)
 	for _, tx := range []*wire.MsgTx{cheap, dear} {
-		if err := s.Backend.Submit(ctx, tx); err != nil {
-			t.Fatal(err)
-		}
+		s.submit(t, tx)
 	}
 	block := must(s.Backend.Block(ctx, s.mine(t, 1)[0]))(t)
 	if len(block.Transactions) != 2 || block.Transactions[1].TxHash() != dear.TxHash() {
@@ -191,7 +194,7 @@ func (s *suite) testRejections(t *testing.T) {
 	c := s.mature(t)
 	young := s.coins[len(s.coins)-1]
 	height := s.tip(t).Height
-	confirmations := must(s.Backend.Output(testContext(t), c.OutPoint))(t).Confirmations
+	confirmations := must(s.output(t, c))(t).Confirmations
 	change := func(edit func(*wire.MsgTx)) *wire.MsgTx {
 		tx := spend(t, c, minFee)
 		edit(tx)
@@ -221,9 +224,7 @@ func (s *suite) testRejections(t *testing.T) {
 	}
 	// At the boundary both locks are open.
 	tx := change(func(tx *wire.MsgTx) { tx.LockTime, tx.TxIn[0].Sequence = uint32(height), uint32(confirmations) })
-	if err := s.Backend.Submit(testContext(t), tx); err != nil {
-		t.Errorf("locks just reached: %v", err)
-	}
+	s.submit(t, tx)
 	s.mine(t, 1)
 }
 

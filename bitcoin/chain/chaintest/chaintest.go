@@ -26,7 +26,13 @@ type Node struct {
 	// Invalidate takes a block and its descendants out of the best chain.
 	Invalidate func(chainhash.Hash) error
 
-	// Stop ends the node and leaves Backend without one.
+	// Relayed, for a backend that is a client of the node and does not see its
+	// mempool, waits until a transaction is there. Such a backend keeps its chain
+	// until the node has a heavier one, and Generate returns when it has caught up.
+	Relayed func(ctx context.Context, txid chainhash.Hash) error
+
+	// Stop ends the node and leaves Backend without one, which Backend knows when
+	// Stop returns.
 	Stop func() error
 
 	// AsNetwork returns a backend that asks this node but expects another network.
@@ -111,14 +117,41 @@ func (s *suite) mine(t *testing.T, n int) []chainhash.Hash {
 	if len(hashes) != n {
 		t.Fatalf("mined %d blocks, want %d", len(hashes), n)
 	}
-	for _, hash := range hashes {
+	first := s.tip(t).Height - int32(n) + 1
+	for i, hash := range hashes {
 		coinbase := must(s.Backend.Block(testContext(t), hash))(t).Transactions[0]
 		s.coins = append(s.coins, coin{
 			OutPoint: wire.OutPoint{Hash: coinbase.TxHash()},
 			TxOut:    *coinbase.TxOut[0],
+			born:     first + int32(i),
 		})
 	}
 	return hashes
+}
+
+// output looks a coin up, as far as the backend needs from the blocks.
+func (s *suite) output(t *testing.T, c coin) (chain.Output, error) {
+	t.Helper()
+	ctx := testContext(t)
+	if must(s.Backend.Capabilities(ctx))(t).Outputs {
+		return s.Backend.Output(ctx, c.OutPoint)
+	}
+	_, err := s.Backend.Output(ctx, c.OutPoint)
+	wantErr(t, "output without the capability", err, chain.ErrUnsupported)
+	return chain.FindOutput(ctx, s.Backend, c.OutPoint, c.PkScript, c.born)
+}
+
+// submit hands in a transaction that the node takes.
+func (s *suite) submit(t *testing.T, tx *wire.MsgTx) {
+	t.Helper()
+	if err := s.Backend.Submit(testContext(t), tx); err != nil {
+		t.Fatalf("submit: %v", err)
+	}
+	if s.Relayed != nil {
+		if err := s.Relayed(testContext(t), tx.TxHash()); err != nil {
+			t.Fatalf("a submitted transaction did not reach the node: %v", err)
+		}
+	}
 }
 
 // mature returns a coin of Script that nobody has spent and that may be spent.
@@ -126,7 +159,7 @@ func (s *suite) mature(t *testing.T) coin {
 	t.Helper()
 	for range 1000 {
 		c := s.coins[0]
-		out, err := s.Backend.Output(testContext(t), c.OutPoint)
+		out, err := s.output(t, c)
 		switch {
 		case errors.Is(err, chain.ErrNotFound): // left the chain in a reorg
 			s.coins = s.coins[1:]

@@ -37,6 +37,7 @@ func Address(params *chaincfg.Params) string {
 type coin struct {
 	wire.OutPoint
 	wire.TxOut
+	born int32 // not above the height of its block
 }
 
 // replaceable is the sequence number that allows replacement by fee (BIP 125)

@@ -3,7 +3,6 @@ package regtest
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/btcsuite/btcd/btcutil/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
@@ -142,37 +141,4 @@ func (c *Chain) FeeRate(ctx context.Context, target int) (bitcoin.SatPerKWU, err
 }
 
 // Subscribe implements chain.Notifier.
-func (c *Chain) Subscribe() (changed <-chan struct{}, stop func()) { return c.subs.add() }
-
-// subscribers are wake-up channels of capacity one: a pending wake-up stands for
-// any number, so a reader that does not keep up costs and delays nothing.
-type subscribers struct {
-	mu  sync.Mutex
-	all map[chan struct{}]bool
-}
-
-func (s *subscribers) add() (<-chan struct{}, func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.all == nil {
-		s.all = map[chan struct{}]bool{}
-	}
-	ch := make(chan struct{}, 1)
-	s.all[ch] = true
-	return ch, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.all, ch)
-	}
-}
-
-func (s *subscribers) wakeAll() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for ch := range s.all {
-		select {
-		case ch <- struct{}{}:
-		default:
-		}
-	}
-}
+func (c *Chain) Subscribe() (changed <-chan struct{}, stop func()) { return c.subs.Subscribe() }

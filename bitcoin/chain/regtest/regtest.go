@@ -70,7 +70,7 @@ type Chain struct {
 	log    *blockLog // nil if temp
 	mined  uint64    // blocks ever made here, also those invalidated since
 
-	subs subscribers
+	subs chain.Wakeups
 }
 
 var (
@@ -135,7 +135,7 @@ func (c *Chain) Close() error {
 	if c.closed {
 		return nil
 	}
-	c.subs.wakeAll() // followers see the end now rather than at their next poll
+	c.subs.Wake() // followers see the end now rather than at their next poll
 	return c.release()
 }
 
@@ -190,7 +190,7 @@ func (c *Chain) change(ctx context.Context, f func() error) error {
 		}
 	}
 	if c.chain.BestSnapshot().Hash != before {
-		c.subs.wakeAll()
+		c.subs.Wake()
 	}
 	return err
 }
