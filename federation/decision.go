@@ -5,6 +5,7 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin"
+	"frostfed/evidence"
 	"frostfed/policy"
 	"frostfed/protocols"
 )
@@ -158,6 +159,16 @@ type TipChanged struct {
 	Reorg bool
 }
 
+// EvidenceFound says that this member holds a proof against a member that it did
+// not hold before. Witness is who found it: this member, or the one that told.
+type EvidenceFound struct {
+	ID      evidence.ID
+	Kind    string
+	Culprit protocols.NodeID
+	Place   string // topic, session or request in which it happened
+	Witness protocols.NodeID
+}
+
 func (Submit) decision()           {}
 func (AskExternal) decision()      {}
 func (Rescan) decision()           {}
@@ -178,3 +189,4 @@ func (RequestSigned) decision()    {}
 func (RequestConfirmed) decision() {}
 func (CoinReceived) decision()     {}
 func (TipChanged) decision()       {}
+func (EvidenceFound) decision()    {}

@@ -37,21 +37,9 @@ const (
 
 // Errors of commands about evidence.
 var (
-	ErrEvidenceUnknown = errors.New("no such evidence; 'frostfed evidence list' shows what there is")
+	ErrEvidenceUnknown = errors.New("no such evidence; 'frostfed evidence' shows what there is")
 	ErrEvidenceAmbig   = errors.New("more than one piece of evidence matches; give more digits of the ID")
 )
-
-// EvidenceFound says that this member holds a proof against a member that it did
-// not hold before. Witness is who found it: this member, or the one that told.
-type EvidenceFound struct {
-	ID      evidence.ID
-	Kind    string
-	Culprit protocols.NodeID
-	Place   string
-	Witness protocols.NodeID
-}
-
-func (EvidenceFound) decision() {}
 
 // EvidenceView is a proof that this member holds.
 type EvidenceView struct {

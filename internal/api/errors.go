@@ -39,6 +39,7 @@ var codes = []struct {
 	{federation.ErrKeyUnknown, connect.CodeNotFound},
 	{federation.ErrListUnknown, connect.CodeNotFound},
 	{federation.ErrRequestUnknown, connect.CodeNotFound},
+	{federation.ErrEvidenceUnknown, connect.CodeNotFound},
 
 	{federation.ErrLabelUsed, connect.CodeAlreadyExists},
 
@@ -51,6 +52,7 @@ var codes = []struct {
 	{federation.ErrLabel, connect.CodeInvalidArgument},
 	{federation.ErrKeyAmbig, connect.CodeInvalidArgument},
 	{federation.ErrRequestAmbig, connect.CodeInvalidArgument},
+	{federation.ErrEvidenceAmbig, connect.CodeInvalidArgument},
 	{federation.ErrMessageSize, connect.CodeInvalidArgument},
 	{bitcoin.ErrPSBT, connect.CodeInvalidArgument},
 	{bitcoin.ErrTx, connect.CodeInvalidArgument},

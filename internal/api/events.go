@@ -113,6 +113,9 @@ func (s *service) decision(out *v1.StreamEventsResponse, d federation.Decision) 
 	case federation.CoinReceived:
 		out.Event = &v1.StreamEventsResponse_CoinReceived{CoinReceived: &v1.CoinReceived{KeyId: d.Key.String(), Amount: int64(d.Amount),
 			Height: uint32(d.Height), Txid: txid(d.TxID)}}
+	case federation.EvidenceFound:
+		out.Event = &v1.StreamEventsResponse_EvidenceFound{EvidenceFound: &v1.EvidenceFound{EvidenceId: d.ID.String(), Kind: d.Kind,
+			Culprit: s.member(d.Culprit), Place: d.Place, Witness: s.member(d.Witness)}}
 	case federation.TipChanged:
 		out.Event = &v1.StreamEventsResponse_TipChanged{TipChanged: &v1.TipChanged{Block: block(d.Block), Reorg: d.Reorg}}
 	}

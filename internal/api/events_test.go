@@ -24,7 +24,7 @@ var decisions = []federation.Decision{
 	federation.RequestProposed{Kind: federation.KindPayout}, federation.RequestJudged{}, federation.SigningProgress{Session: 5},
 	federation.SigningFailed{Reason: "too few"}, federation.RequestSigned{Signatures: make([][64]byte, 2)},
 	federation.RequestConfirmed{Height: 6}, federation.CoinReceived{Amount: 8}, federation.TipChanged{Reorg: true}, federation.RestoredOlder{Made: 9},
-	federation.NoncesLow{Low: true},
+	federation.NoncesLow{Low: true}, federation.EvidenceFound{Kind: "bad_share"},
 }
 
 // TestNoDecisionIsLeftOut reads in the source of federation which decisions there

@@ -200,14 +200,23 @@ func (s *service) findRequest(ctx context.Context, prefix string) (r *v1.Request
 }
 
 func (s *service) ListFaults(context.Context, *connect.Request[v1.ListFaultsRequest]) (*connect.Response[v1.ListFaultsResponse], error) {
+	reply := &v1.ListFaultsResponse{}
+	for _, f := range s.faults() {
+		reply.Faults = append(reply.Faults, s.faultCount(f))
+	}
+	return connect.NewResponse(reply), nil
+}
+
+// faults are what members did wrong since the start, by member, then kind.
+func (s *service) faults() []daemon.FaultCount {
 	faults := s.Daemon.Faults()
 	slices.SortFunc(faults, func(a, b daemon.FaultCount) int {
 		return cmp.Or(cmp.Compare(s.Charter.Index(a.Culprit), s.Charter.Index(b.Culprit)),
 			cmp.Compare(a.Culprit, b.Culprit), cmp.Compare(a.Kind, b.Kind))
 	})
-	reply := &v1.ListFaultsResponse{}
-	for _, f := range faults {
-		reply.Faults = append(reply.Faults, &v1.FaultCount{Member: s.member(f.Culprit), Kind: f.Kind, Count: int64(f.Count)})
-	}
-	return connect.NewResponse(reply), nil
+	return faults
+}
+
+func (s *service) faultCount(f daemon.FaultCount) *v1.FaultCount {
+	return &v1.FaultCount{Member: s.member(f.Culprit), Kind: f.Kind, Count: int64(f.Count)}
 }

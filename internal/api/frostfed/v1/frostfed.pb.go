@@ -3129,6 +3129,275 @@ func (x *FaultCount) GetCount() int64 {
 	return 0
 }
 
+type ListEvidenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvidenceRequest) Reset() {
+	*x = ListEvidenceRequest{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvidenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvidenceRequest) ProtoMessage() {}
+
+func (x *ListEvidenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvidenceRequest.ProtoReflect.Descriptor instead.
+func (*ListEvidenceRequest) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{46}
+}
+
+type ListEvidenceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Evidence      []*Evidence            `protobuf:"bytes,1,rep,name=evidence,proto3" json:"evidence,omitempty"`     // by culprit, then kind
+	Suspicions    []*FaultCount          `protobuf:"bytes,2,rep,name=suspicions,proto3" json:"suspicions,omitempty"` // faults since the start that nothing proves
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListEvidenceResponse) Reset() {
+	*x = ListEvidenceResponse{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListEvidenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListEvidenceResponse) ProtoMessage() {}
+
+func (x *ListEvidenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListEvidenceResponse.ProtoReflect.Descriptor instead.
+func (*ListEvidenceResponse) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ListEvidenceResponse) GetEvidence() []*Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+func (x *ListEvidenceResponse) GetSuspicions() []*FaultCount {
+	if x != nil {
+		return x.Suspicions
+	}
+	return nil
+}
+
+// Evidence is a proof that a member broke the protocol.
+type Evidence struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // the same at every member
+	Culprit       *Member                `protobuf:"bytes,2,opt,name=culprit,proto3" json:"culprit,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`      // stable name
+	Place         string                 `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`    // topic, session or request in which it happened
+	Height        uint32                 `protobuf:"varint,5,opt,name=height,proto3" json:"height,omitempty"` // of this member's chain view when it learned of it
+	Own           bool                   `protobuf:"varint,6,opt,name=own,proto3" json:"own,omitempty"`       // found by this member, not told by another one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *Evidence) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Evidence) GetCulprit() *Member {
+	if x != nil {
+		return x.Culprit
+	}
+	return nil
+}
+
+func (x *Evidence) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Evidence) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *Evidence) GetHeight() uint32 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Evidence) GetOwn() bool {
+	if x != nil {
+		return x.Own
+	}
+	return false
+}
+
+type ExportEvidenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // or its beginning
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEvidenceRequest) Reset() {
+	*x = ExportEvidenceRequest{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEvidenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEvidenceRequest) ProtoMessage() {}
+
+func (x *ExportEvidenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEvidenceRequest.ProtoReflect.Descriptor instead.
+func (*ExportEvidenceRequest) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *ExportEvidenceRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ExportEvidenceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Evidence      *Evidence              `protobuf:"bytes,1,opt,name=evidence,proto3" json:"evidence,omitempty"`
+	File          []byte                 `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"` // PEM; "frostfed evidence verify" reads it without a daemon
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportEvidenceResponse) Reset() {
+	*x = ExportEvidenceResponse{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportEvidenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportEvidenceResponse) ProtoMessage() {}
+
+func (x *ExportEvidenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportEvidenceResponse.ProtoReflect.Descriptor instead.
+func (*ExportEvidenceResponse) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *ExportEvidenceResponse) GetEvidence() *Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+func (x *ExportEvidenceResponse) GetFile() []byte {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
 type StopRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -3137,7 +3406,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[46]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3149,7 +3418,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[46]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3162,7 +3431,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{46}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{51}
 }
 
 type StopResponse struct {
@@ -3173,7 +3442,7 @@ type StopResponse struct {
 
 func (x *StopResponse) Reset() {
 	*x = StopResponse{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[47]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3454,7 @@ func (x *StopResponse) String() string {
 func (*StopResponse) ProtoMessage() {}
 
 func (x *StopResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[47]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3467,7 @@ func (x *StopResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopResponse.ProtoReflect.Descriptor instead.
 func (*StopResponse) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{47}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{52}
 }
 
 type StreamEventsRequest struct {
@@ -3209,7 +3478,7 @@ type StreamEventsRequest struct {
 
 func (x *StreamEventsRequest) Reset() {
 	*x = StreamEventsRequest{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[48]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3221,7 +3490,7 @@ func (x *StreamEventsRequest) String() string {
 func (*StreamEventsRequest) ProtoMessage() {}
 
 func (x *StreamEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[48]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3234,7 +3503,7 @@ func (x *StreamEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEventsRequest.ProtoReflect.Descriptor instead.
 func (*StreamEventsRequest) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{48}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{53}
 }
 
 type StreamEventsResponse struct {
@@ -3266,6 +3535,7 @@ type StreamEventsResponse struct {
 	//	*StreamEventsResponse_TipChanged
 	//	*StreamEventsResponse_RestoredOlder
 	//	*StreamEventsResponse_NoncesLow
+	//	*StreamEventsResponse_EvidenceFound
 	Event         isStreamEventsResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3273,7 +3543,7 @@ type StreamEventsResponse struct {
 
 func (x *StreamEventsResponse) Reset() {
 	*x = StreamEventsResponse{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[49]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3285,7 +3555,7 @@ func (x *StreamEventsResponse) String() string {
 func (*StreamEventsResponse) ProtoMessage() {}
 
 func (x *StreamEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[49]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3298,7 +3568,7 @@ func (x *StreamEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamEventsResponse.ProtoReflect.Descriptor instead.
 func (*StreamEventsResponse) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{49}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *StreamEventsResponse) GetTime() *timestamppb.Timestamp {
@@ -3531,6 +3801,15 @@ func (x *StreamEventsResponse) GetNoncesLow() *NoncesLow {
 	return nil
 }
 
+func (x *StreamEventsResponse) GetEvidenceFound() *EvidenceFound {
+	if x != nil {
+		if x, ok := x.Event.(*StreamEventsResponse_EvidenceFound); ok {
+			return x.EvidenceFound
+		}
+	}
+	return nil
+}
+
 type isStreamEventsResponse_Event interface {
 	isStreamEventsResponse_Event()
 }
@@ -3631,6 +3910,10 @@ type StreamEventsResponse_NoncesLow struct {
 	NoncesLow *NoncesLow `protobuf:"bytes,25,opt,name=nonces_low,json=noncesLow,proto3,oneof"`
 }
 
+type StreamEventsResponse_EvidenceFound struct {
+	EvidenceFound *EvidenceFound `protobuf:"bytes,26,opt,name=evidence_found,json=evidenceFound,proto3,oneof"`
+}
+
 func (*StreamEventsResponse_Opened) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_Lost) isStreamEventsResponse_Event() {}
@@ -3679,6 +3962,8 @@ func (*StreamEventsResponse_RestoredOlder) isStreamEventsResponse_Event() {}
 
 func (*StreamEventsResponse_NoncesLow) isStreamEventsResponse_Event() {}
 
+func (*StreamEventsResponse_EvidenceFound) isStreamEventsResponse_Event() {}
+
 // Opened says that the stream sees all that happens from now on.
 type Opened struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3688,7 +3973,7 @@ type Opened struct {
 
 func (x *Opened) Reset() {
 	*x = Opened{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[50]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3700,7 +3985,7 @@ func (x *Opened) String() string {
 func (*Opened) ProtoMessage() {}
 
 func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[50]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3713,7 +3998,7 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Opened.ProtoReflect.Descriptor instead.
 func (*Opened) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{50}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{55}
 }
 
 // Lost says how many events were dropped because the reader was too slow.
@@ -3726,7 +4011,7 @@ type Lost struct {
 
 func (x *Lost) Reset() {
 	*x = Lost{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[51]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3738,7 +4023,7 @@ func (x *Lost) String() string {
 func (*Lost) ProtoMessage() {}
 
 func (x *Lost) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[51]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3751,7 +4036,7 @@ func (x *Lost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lost.ProtoReflect.Descriptor instead.
 func (*Lost) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{51}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Lost) GetCount() int64 {
@@ -3774,7 +4059,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[52]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3786,7 +4071,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[52]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3799,7 +4084,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{52}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Fault) GetCulprit() *Member {
@@ -3830,6 +4115,83 @@ func (x *Fault) GetProof() bool {
 	return false
 }
 
+// EvidenceFound says that this member holds a proof that it did not hold before.
+type EvidenceFound struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	EvidenceId    string                 `protobuf:"bytes,1,opt,name=evidence_id,json=evidenceId,proto3" json:"evidence_id,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // stable name
+	Culprit       *Member                `protobuf:"bytes,3,opt,name=culprit,proto3" json:"culprit,omitempty"`
+	Place         string                 `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
+	Witness       *Member                `protobuf:"bytes,5,opt,name=witness,proto3" json:"witness,omitempty"` // who found it: this member, or the one that told
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvidenceFound) Reset() {
+	*x = EvidenceFound{}
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvidenceFound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvidenceFound) ProtoMessage() {}
+
+func (x *EvidenceFound) ProtoReflect() protoreflect.Message {
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvidenceFound.ProtoReflect.Descriptor instead.
+func (*EvidenceFound) Descriptor() ([]byte, []int) {
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *EvidenceFound) GetEvidenceId() string {
+	if x != nil {
+		return x.EvidenceId
+	}
+	return ""
+}
+
+func (x *EvidenceFound) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *EvidenceFound) GetCulprit() *Member {
+	if x != nil {
+		return x.Culprit
+	}
+	return nil
+}
+
+func (x *EvidenceFound) GetPlace() string {
+	if x != nil {
+		return x.Place
+	}
+	return ""
+}
+
+func (x *EvidenceFound) GetWitness() *Member {
+	if x != nil {
+		return x.Witness
+	}
+	return nil
+}
+
 // Submitting says that a signed transaction is handed to the chain backend.
 type Submitting struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3841,7 +4203,7 @@ type Submitting struct {
 
 func (x *Submitting) Reset() {
 	*x = Submitting{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[53]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +4215,7 @@ func (x *Submitting) String() string {
 func (*Submitting) ProtoMessage() {}
 
 func (x *Submitting) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[53]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +4228,7 @@ func (x *Submitting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submitting.ProtoReflect.Descriptor instead.
 func (*Submitting) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{53}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Submitting) GetRequestId() string {
@@ -3895,7 +4257,7 @@ type Submitted struct {
 
 func (x *Submitted) Reset() {
 	*x = Submitted{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[54]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4269,7 @@ func (x *Submitted) String() string {
 func (*Submitted) ProtoMessage() {}
 
 func (x *Submitted) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[54]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4282,7 @@ func (x *Submitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Submitted.ProtoReflect.Descriptor instead.
 func (*Submitted) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{54}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Submitted) GetRequestId() string {
@@ -3954,7 +4316,7 @@ type ExternalAsked struct {
 
 func (x *ExternalAsked) Reset() {
 	*x = ExternalAsked{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[55]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3966,7 +4328,7 @@ func (x *ExternalAsked) String() string {
 func (*ExternalAsked) ProtoMessage() {}
 
 func (x *ExternalAsked) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[55]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3979,7 +4341,7 @@ func (x *ExternalAsked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExternalAsked.ProtoReflect.Descriptor instead.
 func (*ExternalAsked) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{55}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ExternalAsked) GetRequestId() string {
@@ -3999,7 +4361,7 @@ type Rescan struct {
 
 func (x *Rescan) Reset() {
 	*x = Rescan{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[56]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4011,7 +4373,7 @@ func (x *Rescan) String() string {
 func (*Rescan) ProtoMessage() {}
 
 func (x *Rescan) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[56]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4024,7 +4386,7 @@ func (x *Rescan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rescan.ProtoReflect.Descriptor instead.
 func (*Rescan) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{56}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Rescan) GetFromHeight() uint32 {
@@ -4044,7 +4406,7 @@ type PeerChanged struct {
 
 func (x *PeerChanged) Reset() {
 	*x = PeerChanged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[57]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4056,7 +4418,7 @@ func (x *PeerChanged) String() string {
 func (*PeerChanged) ProtoMessage() {}
 
 func (x *PeerChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[57]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4069,7 +4431,7 @@ func (x *PeerChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerChanged.ProtoReflect.Descriptor instead.
 func (*PeerChanged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{57}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *PeerChanged) GetPeer() *Member {
@@ -4096,7 +4458,7 @@ type PeerStalled struct {
 
 func (x *PeerStalled) Reset() {
 	*x = PeerStalled{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[58]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4108,7 +4470,7 @@ func (x *PeerStalled) String() string {
 func (*PeerStalled) ProtoMessage() {}
 
 func (x *PeerStalled) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[58]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +4483,7 @@ func (x *PeerStalled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerStalled.ProtoReflect.Descriptor instead.
 func (*PeerStalled) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{58}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PeerStalled) GetPeer() *Member {
@@ -4151,7 +4513,7 @@ type NoncesLow struct {
 
 func (x *NoncesLow) Reset() {
 	*x = NoncesLow{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4163,7 +4525,7 @@ func (x *NoncesLow) String() string {
 func (*NoncesLow) ProtoMessage() {}
 
 func (x *NoncesLow) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[59]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4176,7 +4538,7 @@ func (x *NoncesLow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NoncesLow.ProtoReflect.Descriptor instead.
 func (*NoncesLow) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{59}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *NoncesLow) GetPeer() *Member {
@@ -4213,7 +4575,7 @@ type RestoredOlder struct {
 
 func (x *RestoredOlder) Reset() {
 	*x = RestoredOlder{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4225,7 +4587,7 @@ func (x *RestoredOlder) String() string {
 func (*RestoredOlder) ProtoMessage() {}
 
 func (x *RestoredOlder) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[60]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4238,7 +4600,7 @@ func (x *RestoredOlder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoredOlder.ProtoReflect.Descriptor instead.
 func (*RestoredOlder) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{60}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *RestoredOlder) GetWitness() *Member {
@@ -4280,7 +4642,7 @@ type KeyProposed struct {
 
 func (x *KeyProposed) Reset() {
 	*x = KeyProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4292,7 +4654,7 @@ func (x *KeyProposed) String() string {
 func (*KeyProposed) ProtoMessage() {}
 
 func (x *KeyProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[61]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4305,7 +4667,7 @@ func (x *KeyProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProposed.ProtoReflect.Descriptor instead.
 func (*KeyProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{61}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *KeyProposed) GetCeremony() string {
@@ -4342,7 +4704,7 @@ type KeyProgress struct {
 
 func (x *KeyProgress) Reset() {
 	*x = KeyProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4354,7 +4716,7 @@ func (x *KeyProgress) String() string {
 func (*KeyProgress) ProtoMessage() {}
 
 func (x *KeyProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[62]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4367,7 +4729,7 @@ func (x *KeyProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyProgress.ProtoReflect.Descriptor instead.
 func (*KeyProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{62}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *KeyProgress) GetCeremony() string {
@@ -4416,7 +4778,7 @@ type KeyFailed struct {
 
 func (x *KeyFailed) Reset() {
 	*x = KeyFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4428,7 +4790,7 @@ func (x *KeyFailed) String() string {
 func (*KeyFailed) ProtoMessage() {}
 
 func (x *KeyFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[63]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4441,7 +4803,7 @@ func (x *KeyFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyFailed.ProtoReflect.Descriptor instead.
 func (*KeyFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{63}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *KeyFailed) GetCeremony() string {
@@ -4477,7 +4839,7 @@ type KeyReady struct {
 
 func (x *KeyReady) Reset() {
 	*x = KeyReady{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4489,7 +4851,7 @@ func (x *KeyReady) String() string {
 func (*KeyReady) ProtoMessage() {}
 
 func (x *KeyReady) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[64]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4502,7 +4864,7 @@ func (x *KeyReady) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyReady.ProtoReflect.Descriptor instead.
 func (*KeyReady) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{64}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *KeyReady) GetKeyId() string {
@@ -4544,7 +4906,7 @@ type PayoutListAdded struct {
 
 func (x *PayoutListAdded) Reset() {
 	*x = PayoutListAdded{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4556,7 +4918,7 @@ func (x *PayoutListAdded) String() string {
 func (*PayoutListAdded) ProtoMessage() {}
 
 func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[65]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4569,7 +4931,7 @@ func (x *PayoutListAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PayoutListAdded.ProtoReflect.Descriptor instead.
 func (*PayoutListAdded) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{65}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PayoutListAdded) GetListId() string {
@@ -4605,7 +4967,7 @@ type RequestProposed struct {
 
 func (x *RequestProposed) Reset() {
 	*x = RequestProposed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4979,7 @@ func (x *RequestProposed) String() string {
 func (*RequestProposed) ProtoMessage() {}
 
 func (x *RequestProposed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[66]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4992,7 @@ func (x *RequestProposed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestProposed.ProtoReflect.Descriptor instead.
 func (*RequestProposed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{66}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *RequestProposed) GetRequestId() string {
@@ -4672,7 +5034,7 @@ type RequestJudged struct {
 
 func (x *RequestJudged) Reset() {
 	*x = RequestJudged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4684,7 +5046,7 @@ func (x *RequestJudged) String() string {
 func (*RequestJudged) ProtoMessage() {}
 
 func (x *RequestJudged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[67]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4697,7 +5059,7 @@ func (x *RequestJudged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestJudged.ProtoReflect.Descriptor instead.
 func (*RequestJudged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{67}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *RequestJudged) GetRequestId() string {
@@ -4734,7 +5096,7 @@ type SigningProgress struct {
 
 func (x *SigningProgress) Reset() {
 	*x = SigningProgress{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4746,7 +5108,7 @@ func (x *SigningProgress) String() string {
 func (*SigningProgress) ProtoMessage() {}
 
 func (x *SigningProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[68]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4759,7 +5121,7 @@ func (x *SigningProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningProgress.ProtoReflect.Descriptor instead.
 func (*SigningProgress) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{68}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SigningProgress) GetRequestId() string {
@@ -4807,7 +5169,7 @@ type SigningFailed struct {
 
 func (x *SigningFailed) Reset() {
 	*x = SigningFailed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4819,7 +5181,7 @@ func (x *SigningFailed) String() string {
 func (*SigningFailed) ProtoMessage() {}
 
 func (x *SigningFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[69]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4832,7 +5194,7 @@ func (x *SigningFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SigningFailed.ProtoReflect.Descriptor instead.
 func (*SigningFailed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{69}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *SigningFailed) GetRequestId() string {
@@ -4861,7 +5223,7 @@ type RequestSigned struct {
 
 func (x *RequestSigned) Reset() {
 	*x = RequestSigned{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4873,7 +5235,7 @@ func (x *RequestSigned) String() string {
 func (*RequestSigned) ProtoMessage() {}
 
 func (x *RequestSigned) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[70]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4886,7 +5248,7 @@ func (x *RequestSigned) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestSigned.ProtoReflect.Descriptor instead.
 func (*RequestSigned) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{70}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *RequestSigned) GetRequestId() string {
@@ -4928,7 +5290,7 @@ type RequestConfirmed struct {
 
 func (x *RequestConfirmed) Reset() {
 	*x = RequestConfirmed{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4940,7 +5302,7 @@ func (x *RequestConfirmed) String() string {
 func (*RequestConfirmed) ProtoMessage() {}
 
 func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[71]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4953,7 +5315,7 @@ func (x *RequestConfirmed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestConfirmed.ProtoReflect.Descriptor instead.
 func (*RequestConfirmed) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{71}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *RequestConfirmed) GetRequestId() string {
@@ -4989,7 +5351,7 @@ type CoinReceived struct {
 
 func (x *CoinReceived) Reset() {
 	*x = CoinReceived{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5001,7 +5363,7 @@ func (x *CoinReceived) String() string {
 func (*CoinReceived) ProtoMessage() {}
 
 func (x *CoinReceived) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[72]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5014,7 +5376,7 @@ func (x *CoinReceived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CoinReceived.ProtoReflect.Descriptor instead.
 func (*CoinReceived) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{72}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *CoinReceived) GetKeyId() string {
@@ -5055,7 +5417,7 @@ type TipChanged struct {
 
 func (x *TipChanged) Reset() {
 	*x = TipChanged{}
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5067,7 +5429,7 @@ func (x *TipChanged) String() string {
 func (*TipChanged) ProtoMessage() {}
 
 func (x *TipChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_frostfed_v1_frostfed_proto_msgTypes[73]
+	mi := &file_frostfed_v1_frostfed_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5080,7 +5442,7 @@ func (x *TipChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TipChanged.ProtoReflect.Descriptor instead.
 func (*TipChanged) Descriptor() ([]byte, []int) {
-	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{73}
+	return file_frostfed_v1_frostfed_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *TipChanged) GetBlock() *Block {
@@ -5330,10 +5692,28 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"FaultCount\x12+\n" +
 	"\x06member\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x06member\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x03R\x05count\"\r\n" +
+	"\x05count\x18\x03 \x01(\x03R\x05count\"\x15\n" +
+	"\x13ListEvidenceRequest\"\x82\x01\n" +
+	"\x14ListEvidenceResponse\x121\n" +
+	"\bevidence\x18\x01 \x03(\v2\x15.frostfed.v1.EvidenceR\bevidence\x127\n" +
+	"\n" +
+	"suspicions\x18\x02 \x03(\v2\x17.frostfed.v1.FaultCountR\n" +
+	"suspicions\"\x9d\x01\n" +
+	"\bEvidence\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12-\n" +
+	"\aculprit\x18\x02 \x01(\v2\x13.frostfed.v1.MemberR\aculprit\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05place\x18\x04 \x01(\tR\x05place\x12\x16\n" +
+	"\x06height\x18\x05 \x01(\rR\x06height\x12\x10\n" +
+	"\x03own\x18\x06 \x01(\bR\x03own\"'\n" +
+	"\x15ExportEvidenceRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"_\n" +
+	"\x16ExportEvidenceResponse\x121\n" +
+	"\bevidence\x18\x01 \x01(\v2\x15.frostfed.v1.EvidenceR\bevidence\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\fR\x04file\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
 	"\fStopResponse\"\x15\n" +
-	"\x13StreamEventsRequest\"\xa0\f\n" +
+	"\x13StreamEventsRequest\"\xe5\f\n" +
 	"\x14StreamEventsResponse\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
 	"\x06opened\x18\x02 \x01(\v2\x13.frostfed.v1.OpenedH\x00R\x06opened\x12'\n" +
@@ -5365,7 +5745,8 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"tipChanged\x12C\n" +
 	"\x0erestored_older\x18\x18 \x01(\v2\x1a.frostfed.v1.RestoredOlderH\x00R\rrestoredOlder\x127\n" +
 	"\n" +
-	"nonces_low\x18\x19 \x01(\v2\x16.frostfed.v1.NoncesLowH\x00R\tnoncesLowB\a\n" +
+	"nonces_low\x18\x19 \x01(\v2\x16.frostfed.v1.NoncesLowH\x00R\tnoncesLow\x12C\n" +
+	"\x0eevidence_found\x18\x1a \x01(\v2\x1a.frostfed.v1.EvidenceFoundH\x00R\revidenceFoundB\a\n" +
 	"\x05event\"\b\n" +
 	"\x06Opened\"\x1c\n" +
 	"\x04Lost\x12\x14\n" +
@@ -5374,7 +5755,14 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\aculprit\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\aculprit\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x14\n" +
-	"\x05proof\x18\x04 \x01(\bR\x05proof\"?\n" +
+	"\x05proof\x18\x04 \x01(\bR\x05proof\"\xb8\x01\n" +
+	"\rEvidenceFound\x12\x1f\n" +
+	"\vevidence_id\x18\x01 \x01(\tR\n" +
+	"evidenceId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12-\n" +
+	"\aculprit\x18\x03 \x01(\v2\x13.frostfed.v1.MemberR\aculprit\x12\x14\n" +
+	"\x05place\x18\x04 \x01(\tR\x05place\x12-\n" +
+	"\awitness\x18\x05 \x01(\v2\x13.frostfed.v1.MemberR\awitness\"?\n" +
 	"\n" +
 	"Submitting\x12\x1d\n" +
 	"\n" +
@@ -5486,8 +5874,7 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x14REQUEST_STATE_SIGNED\x10\x04\x12\x1b\n" +
 	"\x17REQUEST_STATE_CONFIRMED\x10\x05\x12\x1a\n" +
 	"\x16REQUEST_STATE_REPLACED\x10\x06\x12\x19\n" +
-	"\x15REQUEST_STATE_EXPIRED\x10\a2\xcd\n" +
-	"\n" +
+	"\x15REQUEST_STATE_EXPIRED\x10\a2\xfd\v\n" +
 	"\rMemberService\x12J\n" +
 	"\tGetStatus\x12\x1d.frostfed.v1.GetStatusRequest\x1a\x1e.frostfed.v1.GetStatusResponse\x12P\n" +
 	"\vListMembers\x12\x1f.frostfed.v1.ListMembersRequest\x1a .frostfed.v1.ListMembersResponse\x12G\n" +
@@ -5506,7 +5893,9 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"GetRequest\x12\x1e.frostfed.v1.GetRequestRequest\x1a\x1f.frostfed.v1.GetRequestResponse\x12P\n" +
 	"\vWaitRequest\x12\x1f.frostfed.v1.WaitRequestRequest\x1a .frostfed.v1.WaitRequestResponse\x12M\n" +
 	"\n" +
-	"ListFaults\x12\x1e.frostfed.v1.ListFaultsRequest\x1a\x1f.frostfed.v1.ListFaultsResponse\x12U\n" +
+	"ListFaults\x12\x1e.frostfed.v1.ListFaultsRequest\x1a\x1f.frostfed.v1.ListFaultsResponse\x12S\n" +
+	"\fListEvidence\x12 .frostfed.v1.ListEvidenceRequest\x1a!.frostfed.v1.ListEvidenceResponse\x12Y\n" +
+	"\x0eExportEvidence\x12\".frostfed.v1.ExportEvidenceRequest\x1a#.frostfed.v1.ExportEvidenceResponse\x12U\n" +
 	"\fStreamEvents\x12 .frostfed.v1.StreamEventsRequest\x1a!.frostfed.v1.StreamEventsResponse0\x01\x12;\n" +
 	"\x04Stop\x12\x18.frostfed.v1.StopRequest\x1a\x19.frostfed.v1.StopResponseB.Z,frostfed/internal/api/frostfed/v1;frostfedv1b\x06proto3"
 
@@ -5523,7 +5912,7 @@ func file_frostfed_v1_frostfed_proto_rawDescGZIP() []byte {
 }
 
 var file_frostfed_v1_frostfed_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_frostfed_v1_frostfed_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(RequestKind)(0),                // 0: frostfed.v1.RequestKind
 	(RequestState)(0),               // 1: frostfed.v1.RequestState
@@ -5573,35 +5962,41 @@ var file_frostfed_v1_frostfed_proto_goTypes = []any{
 	(*ListFaultsRequest)(nil),       // 45: frostfed.v1.ListFaultsRequest
 	(*ListFaultsResponse)(nil),      // 46: frostfed.v1.ListFaultsResponse
 	(*FaultCount)(nil),              // 47: frostfed.v1.FaultCount
-	(*StopRequest)(nil),             // 48: frostfed.v1.StopRequest
-	(*StopResponse)(nil),            // 49: frostfed.v1.StopResponse
-	(*StreamEventsRequest)(nil),     // 50: frostfed.v1.StreamEventsRequest
-	(*StreamEventsResponse)(nil),    // 51: frostfed.v1.StreamEventsResponse
-	(*Opened)(nil),                  // 52: frostfed.v1.Opened
-	(*Lost)(nil),                    // 53: frostfed.v1.Lost
-	(*Fault)(nil),                   // 54: frostfed.v1.Fault
-	(*Submitting)(nil),              // 55: frostfed.v1.Submitting
-	(*Submitted)(nil),               // 56: frostfed.v1.Submitted
-	(*ExternalAsked)(nil),           // 57: frostfed.v1.ExternalAsked
-	(*Rescan)(nil),                  // 58: frostfed.v1.Rescan
-	(*PeerChanged)(nil),             // 59: frostfed.v1.PeerChanged
-	(*PeerStalled)(nil),             // 60: frostfed.v1.PeerStalled
-	(*NoncesLow)(nil),               // 61: frostfed.v1.NoncesLow
-	(*RestoredOlder)(nil),           // 62: frostfed.v1.RestoredOlder
-	(*KeyProposed)(nil),             // 63: frostfed.v1.KeyProposed
-	(*KeyProgress)(nil),             // 64: frostfed.v1.KeyProgress
-	(*KeyFailed)(nil),               // 65: frostfed.v1.KeyFailed
-	(*KeyReady)(nil),                // 66: frostfed.v1.KeyReady
-	(*PayoutListAdded)(nil),         // 67: frostfed.v1.PayoutListAdded
-	(*RequestProposed)(nil),         // 68: frostfed.v1.RequestProposed
-	(*RequestJudged)(nil),           // 69: frostfed.v1.RequestJudged
-	(*SigningProgress)(nil),         // 70: frostfed.v1.SigningProgress
-	(*SigningFailed)(nil),           // 71: frostfed.v1.SigningFailed
-	(*RequestSigned)(nil),           // 72: frostfed.v1.RequestSigned
-	(*RequestConfirmed)(nil),        // 73: frostfed.v1.RequestConfirmed
-	(*CoinReceived)(nil),            // 74: frostfed.v1.CoinReceived
-	(*TipChanged)(nil),              // 75: frostfed.v1.TipChanged
-	(*timestamppb.Timestamp)(nil),   // 76: google.protobuf.Timestamp
+	(*ListEvidenceRequest)(nil),     // 48: frostfed.v1.ListEvidenceRequest
+	(*ListEvidenceResponse)(nil),    // 49: frostfed.v1.ListEvidenceResponse
+	(*Evidence)(nil),                // 50: frostfed.v1.Evidence
+	(*ExportEvidenceRequest)(nil),   // 51: frostfed.v1.ExportEvidenceRequest
+	(*ExportEvidenceResponse)(nil),  // 52: frostfed.v1.ExportEvidenceResponse
+	(*StopRequest)(nil),             // 53: frostfed.v1.StopRequest
+	(*StopResponse)(nil),            // 54: frostfed.v1.StopResponse
+	(*StreamEventsRequest)(nil),     // 55: frostfed.v1.StreamEventsRequest
+	(*StreamEventsResponse)(nil),    // 56: frostfed.v1.StreamEventsResponse
+	(*Opened)(nil),                  // 57: frostfed.v1.Opened
+	(*Lost)(nil),                    // 58: frostfed.v1.Lost
+	(*Fault)(nil),                   // 59: frostfed.v1.Fault
+	(*EvidenceFound)(nil),           // 60: frostfed.v1.EvidenceFound
+	(*Submitting)(nil),              // 61: frostfed.v1.Submitting
+	(*Submitted)(nil),               // 62: frostfed.v1.Submitted
+	(*ExternalAsked)(nil),           // 63: frostfed.v1.ExternalAsked
+	(*Rescan)(nil),                  // 64: frostfed.v1.Rescan
+	(*PeerChanged)(nil),             // 65: frostfed.v1.PeerChanged
+	(*PeerStalled)(nil),             // 66: frostfed.v1.PeerStalled
+	(*NoncesLow)(nil),               // 67: frostfed.v1.NoncesLow
+	(*RestoredOlder)(nil),           // 68: frostfed.v1.RestoredOlder
+	(*KeyProposed)(nil),             // 69: frostfed.v1.KeyProposed
+	(*KeyProgress)(nil),             // 70: frostfed.v1.KeyProgress
+	(*KeyFailed)(nil),               // 71: frostfed.v1.KeyFailed
+	(*KeyReady)(nil),                // 72: frostfed.v1.KeyReady
+	(*PayoutListAdded)(nil),         // 73: frostfed.v1.PayoutListAdded
+	(*RequestProposed)(nil),         // 74: frostfed.v1.RequestProposed
+	(*RequestJudged)(nil),           // 75: frostfed.v1.RequestJudged
+	(*SigningProgress)(nil),         // 76: frostfed.v1.SigningProgress
+	(*SigningFailed)(nil),           // 77: frostfed.v1.SigningFailed
+	(*RequestSigned)(nil),           // 78: frostfed.v1.RequestSigned
+	(*RequestConfirmed)(nil),        // 79: frostfed.v1.RequestConfirmed
+	(*CoinReceived)(nil),            // 80: frostfed.v1.CoinReceived
+	(*TipChanged)(nil),              // 81: frostfed.v1.TipChanged
+	(*timestamppb.Timestamp)(nil),   // 82: google.protobuf.Timestamp
 }
 var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	2,  // 0: frostfed.v1.GetStatusResponse.self:type_name -> frostfed.v1.Member
@@ -5610,7 +6005,7 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	12, // 3: frostfed.v1.ListMembersResponse.members:type_name -> frostfed.v1.MemberStatus
 	13, // 4: frostfed.v1.ListMembersResponse.seeds:type_name -> frostfed.v1.Seed
 	2,  // 5: frostfed.v1.MemberStatus.member:type_name -> frostfed.v1.Member
-	76, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
+	82, // 6: frostfed.v1.MemberStatus.last_seen:type_name -> google.protobuf.Timestamp
 	2,  // 7: frostfed.v1.Key.waiting:type_name -> frostfed.v1.Member
 	14, // 8: frostfed.v1.ListKeysResponse.keys:type_name -> frostfed.v1.Key
 	23, // 9: frostfed.v1.ListCoinsResponse.coins:type_name -> frostfed.v1.Coin
@@ -5632,85 +6027,96 @@ var file_frostfed_v1_frostfed_proto_depIdxs = []int32{
 	37, // 25: frostfed.v1.WaitRequestResponse.request:type_name -> frostfed.v1.Request
 	47, // 26: frostfed.v1.ListFaultsResponse.faults:type_name -> frostfed.v1.FaultCount
 	2,  // 27: frostfed.v1.FaultCount.member:type_name -> frostfed.v1.Member
-	76, // 28: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
-	52, // 29: frostfed.v1.StreamEventsResponse.opened:type_name -> frostfed.v1.Opened
-	53, // 30: frostfed.v1.StreamEventsResponse.lost:type_name -> frostfed.v1.Lost
-	54, // 31: frostfed.v1.StreamEventsResponse.fault:type_name -> frostfed.v1.Fault
-	55, // 32: frostfed.v1.StreamEventsResponse.submitting:type_name -> frostfed.v1.Submitting
-	56, // 33: frostfed.v1.StreamEventsResponse.submitted:type_name -> frostfed.v1.Submitted
-	57, // 34: frostfed.v1.StreamEventsResponse.external_asked:type_name -> frostfed.v1.ExternalAsked
-	58, // 35: frostfed.v1.StreamEventsResponse.rescan:type_name -> frostfed.v1.Rescan
-	59, // 36: frostfed.v1.StreamEventsResponse.peer_changed:type_name -> frostfed.v1.PeerChanged
-	60, // 37: frostfed.v1.StreamEventsResponse.peer_stalled:type_name -> frostfed.v1.PeerStalled
-	63, // 38: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
-	64, // 39: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
-	65, // 40: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
-	66, // 41: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
-	67, // 42: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
-	68, // 43: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
-	69, // 44: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
-	70, // 45: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
-	71, // 46: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
-	72, // 47: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
-	73, // 48: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
-	74, // 49: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
-	75, // 50: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
-	62, // 51: frostfed.v1.StreamEventsResponse.restored_older:type_name -> frostfed.v1.RestoredOlder
-	61, // 52: frostfed.v1.StreamEventsResponse.nonces_low:type_name -> frostfed.v1.NoncesLow
-	2,  // 53: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
-	2,  // 54: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
-	2,  // 55: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
-	2,  // 56: frostfed.v1.NoncesLow.peer:type_name -> frostfed.v1.Member
-	2,  // 57: frostfed.v1.RestoredOlder.witness:type_name -> frostfed.v1.Member
-	2,  // 58: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 59: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
-	2,  // 60: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
-	0,  // 61: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
-	2,  // 62: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
-	2,  // 63: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
-	3,  // 64: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
-	2,  // 65: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
-	0,  // 66: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
-	4,  // 67: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
-	8,  // 68: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
-	10, // 69: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
-	15, // 70: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
-	17, // 71: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
-	19, // 72: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
-	21, // 73: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
-	25, // 74: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
-	28, // 75: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
-	30, // 76: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
-	33, // 77: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
-	35, // 78: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
-	39, // 79: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
-	41, // 80: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
-	43, // 81: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
-	45, // 82: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
-	50, // 83: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
-	48, // 84: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
-	9,  // 85: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
-	11, // 86: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
-	16, // 87: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
-	18, // 88: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
-	20, // 89: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
-	22, // 90: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
-	26, // 91: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
-	29, // 92: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
-	31, // 93: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
-	34, // 94: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
-	36, // 95: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
-	40, // 96: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
-	42, // 97: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
-	44, // 98: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
-	46, // 99: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
-	51, // 100: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
-	49, // 101: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
-	85, // [85:102] is the sub-list for method output_type
-	68, // [68:85] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	50, // 28: frostfed.v1.ListEvidenceResponse.evidence:type_name -> frostfed.v1.Evidence
+	47, // 29: frostfed.v1.ListEvidenceResponse.suspicions:type_name -> frostfed.v1.FaultCount
+	2,  // 30: frostfed.v1.Evidence.culprit:type_name -> frostfed.v1.Member
+	50, // 31: frostfed.v1.ExportEvidenceResponse.evidence:type_name -> frostfed.v1.Evidence
+	82, // 32: frostfed.v1.StreamEventsResponse.time:type_name -> google.protobuf.Timestamp
+	57, // 33: frostfed.v1.StreamEventsResponse.opened:type_name -> frostfed.v1.Opened
+	58, // 34: frostfed.v1.StreamEventsResponse.lost:type_name -> frostfed.v1.Lost
+	59, // 35: frostfed.v1.StreamEventsResponse.fault:type_name -> frostfed.v1.Fault
+	61, // 36: frostfed.v1.StreamEventsResponse.submitting:type_name -> frostfed.v1.Submitting
+	62, // 37: frostfed.v1.StreamEventsResponse.submitted:type_name -> frostfed.v1.Submitted
+	63, // 38: frostfed.v1.StreamEventsResponse.external_asked:type_name -> frostfed.v1.ExternalAsked
+	64, // 39: frostfed.v1.StreamEventsResponse.rescan:type_name -> frostfed.v1.Rescan
+	65, // 40: frostfed.v1.StreamEventsResponse.peer_changed:type_name -> frostfed.v1.PeerChanged
+	66, // 41: frostfed.v1.StreamEventsResponse.peer_stalled:type_name -> frostfed.v1.PeerStalled
+	69, // 42: frostfed.v1.StreamEventsResponse.key_proposed:type_name -> frostfed.v1.KeyProposed
+	70, // 43: frostfed.v1.StreamEventsResponse.key_progress:type_name -> frostfed.v1.KeyProgress
+	71, // 44: frostfed.v1.StreamEventsResponse.key_failed:type_name -> frostfed.v1.KeyFailed
+	72, // 45: frostfed.v1.StreamEventsResponse.key_ready:type_name -> frostfed.v1.KeyReady
+	73, // 46: frostfed.v1.StreamEventsResponse.payout_list_added:type_name -> frostfed.v1.PayoutListAdded
+	74, // 47: frostfed.v1.StreamEventsResponse.request_proposed:type_name -> frostfed.v1.RequestProposed
+	75, // 48: frostfed.v1.StreamEventsResponse.request_judged:type_name -> frostfed.v1.RequestJudged
+	76, // 49: frostfed.v1.StreamEventsResponse.signing_progress:type_name -> frostfed.v1.SigningProgress
+	77, // 50: frostfed.v1.StreamEventsResponse.signing_failed:type_name -> frostfed.v1.SigningFailed
+	78, // 51: frostfed.v1.StreamEventsResponse.request_signed:type_name -> frostfed.v1.RequestSigned
+	79, // 52: frostfed.v1.StreamEventsResponse.request_confirmed:type_name -> frostfed.v1.RequestConfirmed
+	80, // 53: frostfed.v1.StreamEventsResponse.coin_received:type_name -> frostfed.v1.CoinReceived
+	81, // 54: frostfed.v1.StreamEventsResponse.tip_changed:type_name -> frostfed.v1.TipChanged
+	68, // 55: frostfed.v1.StreamEventsResponse.restored_older:type_name -> frostfed.v1.RestoredOlder
+	67, // 56: frostfed.v1.StreamEventsResponse.nonces_low:type_name -> frostfed.v1.NoncesLow
+	60, // 57: frostfed.v1.StreamEventsResponse.evidence_found:type_name -> frostfed.v1.EvidenceFound
+	2,  // 58: frostfed.v1.Fault.culprit:type_name -> frostfed.v1.Member
+	2,  // 59: frostfed.v1.EvidenceFound.culprit:type_name -> frostfed.v1.Member
+	2,  // 60: frostfed.v1.EvidenceFound.witness:type_name -> frostfed.v1.Member
+	2,  // 61: frostfed.v1.PeerChanged.peer:type_name -> frostfed.v1.Member
+	2,  // 62: frostfed.v1.PeerStalled.peer:type_name -> frostfed.v1.Member
+	2,  // 63: frostfed.v1.NoncesLow.peer:type_name -> frostfed.v1.Member
+	2,  // 64: frostfed.v1.RestoredOlder.witness:type_name -> frostfed.v1.Member
+	2,  // 65: frostfed.v1.KeyProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 66: frostfed.v1.KeyProgress.waiting:type_name -> frostfed.v1.Member
+	2,  // 67: frostfed.v1.KeyFailed.culprits:type_name -> frostfed.v1.Member
+	0,  // 68: frostfed.v1.RequestProposed.kind:type_name -> frostfed.v1.RequestKind
+	2,  // 69: frostfed.v1.RequestProposed.proposer:type_name -> frostfed.v1.Member
+	2,  // 70: frostfed.v1.RequestJudged.member:type_name -> frostfed.v1.Member
+	3,  // 71: frostfed.v1.RequestJudged.verdict:type_name -> frostfed.v1.Verdict
+	2,  // 72: frostfed.v1.SigningProgress.waiting:type_name -> frostfed.v1.Member
+	0,  // 73: frostfed.v1.RequestSigned.kind:type_name -> frostfed.v1.RequestKind
+	4,  // 74: frostfed.v1.TipChanged.block:type_name -> frostfed.v1.Block
+	8,  // 75: frostfed.v1.MemberService.GetStatus:input_type -> frostfed.v1.GetStatusRequest
+	10, // 76: frostfed.v1.MemberService.ListMembers:input_type -> frostfed.v1.ListMembersRequest
+	15, // 77: frostfed.v1.MemberService.ListKeys:input_type -> frostfed.v1.ListKeysRequest
+	17, // 78: frostfed.v1.MemberService.NewKey:input_type -> frostfed.v1.NewKeyRequest
+	19, // 79: frostfed.v1.MemberService.NewAddress:input_type -> frostfed.v1.NewAddressRequest
+	21, // 80: frostfed.v1.MemberService.ListCoins:input_type -> frostfed.v1.ListCoinsRequest
+	25, // 81: frostfed.v1.MemberService.AddPayoutList:input_type -> frostfed.v1.AddPayoutListRequest
+	28, // 82: frostfed.v1.MemberService.ListPayoutLists:input_type -> frostfed.v1.ListPayoutListsRequest
+	30, // 83: frostfed.v1.MemberService.Pay:input_type -> frostfed.v1.PayRequest
+	33, // 84: frostfed.v1.MemberService.SignTransaction:input_type -> frostfed.v1.SignTransactionRequest
+	35, // 85: frostfed.v1.MemberService.SignMessage:input_type -> frostfed.v1.SignMessageRequest
+	39, // 86: frostfed.v1.MemberService.ListRequests:input_type -> frostfed.v1.ListRequestsRequest
+	41, // 87: frostfed.v1.MemberService.GetRequest:input_type -> frostfed.v1.GetRequestRequest
+	43, // 88: frostfed.v1.MemberService.WaitRequest:input_type -> frostfed.v1.WaitRequestRequest
+	45, // 89: frostfed.v1.MemberService.ListFaults:input_type -> frostfed.v1.ListFaultsRequest
+	48, // 90: frostfed.v1.MemberService.ListEvidence:input_type -> frostfed.v1.ListEvidenceRequest
+	51, // 91: frostfed.v1.MemberService.ExportEvidence:input_type -> frostfed.v1.ExportEvidenceRequest
+	55, // 92: frostfed.v1.MemberService.StreamEvents:input_type -> frostfed.v1.StreamEventsRequest
+	53, // 93: frostfed.v1.MemberService.Stop:input_type -> frostfed.v1.StopRequest
+	9,  // 94: frostfed.v1.MemberService.GetStatus:output_type -> frostfed.v1.GetStatusResponse
+	11, // 95: frostfed.v1.MemberService.ListMembers:output_type -> frostfed.v1.ListMembersResponse
+	16, // 96: frostfed.v1.MemberService.ListKeys:output_type -> frostfed.v1.ListKeysResponse
+	18, // 97: frostfed.v1.MemberService.NewKey:output_type -> frostfed.v1.NewKeyResponse
+	20, // 98: frostfed.v1.MemberService.NewAddress:output_type -> frostfed.v1.NewAddressResponse
+	22, // 99: frostfed.v1.MemberService.ListCoins:output_type -> frostfed.v1.ListCoinsResponse
+	26, // 100: frostfed.v1.MemberService.AddPayoutList:output_type -> frostfed.v1.AddPayoutListResponse
+	29, // 101: frostfed.v1.MemberService.ListPayoutLists:output_type -> frostfed.v1.ListPayoutListsResponse
+	31, // 102: frostfed.v1.MemberService.Pay:output_type -> frostfed.v1.PayResponse
+	34, // 103: frostfed.v1.MemberService.SignTransaction:output_type -> frostfed.v1.SignTransactionResponse
+	36, // 104: frostfed.v1.MemberService.SignMessage:output_type -> frostfed.v1.SignMessageResponse
+	40, // 105: frostfed.v1.MemberService.ListRequests:output_type -> frostfed.v1.ListRequestsResponse
+	42, // 106: frostfed.v1.MemberService.GetRequest:output_type -> frostfed.v1.GetRequestResponse
+	44, // 107: frostfed.v1.MemberService.WaitRequest:output_type -> frostfed.v1.WaitRequestResponse
+	46, // 108: frostfed.v1.MemberService.ListFaults:output_type -> frostfed.v1.ListFaultsResponse
+	49, // 109: frostfed.v1.MemberService.ListEvidence:output_type -> frostfed.v1.ListEvidenceResponse
+	52, // 110: frostfed.v1.MemberService.ExportEvidence:output_type -> frostfed.v1.ExportEvidenceResponse
+	56, // 111: frostfed.v1.MemberService.StreamEvents:output_type -> frostfed.v1.StreamEventsResponse
+	54, // 112: frostfed.v1.MemberService.Stop:output_type -> frostfed.v1.StopResponse
+	94, // [94:113] is the sub-list for method output_type
+	75, // [75:94] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_frostfed_v1_frostfed_proto_init() }
@@ -5723,7 +6129,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 		(*PayRequest_ListId)(nil),
 		(*PayRequest_File)(nil),
 	}
-	file_frostfed_v1_frostfed_proto_msgTypes[49].OneofWrappers = []any{
+	file_frostfed_v1_frostfed_proto_msgTypes[54].OneofWrappers = []any{
 		(*StreamEventsResponse_Opened)(nil),
 		(*StreamEventsResponse_Lost)(nil),
 		(*StreamEventsResponse_Fault)(nil),
@@ -5748,6 +6154,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 		(*StreamEventsResponse_TipChanged)(nil),
 		(*StreamEventsResponse_RestoredOlder)(nil),
 		(*StreamEventsResponse_NoncesLow)(nil),
+		(*StreamEventsResponse_EvidenceFound)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -5755,7 +6162,7 @@ func file_frostfed_v1_frostfed_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_frostfed_v1_frostfed_proto_rawDesc), len(file_frostfed_v1_frostfed_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   74,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

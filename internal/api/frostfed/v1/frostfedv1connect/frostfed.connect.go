@@ -95,6 +95,12 @@ const (
 	// MemberServiceListFaultsProcedure is the fully-qualified name of the MemberService's ListFaults
 	// RPC.
 	MemberServiceListFaultsProcedure = "/frostfed.v1.MemberService/ListFaults"
+	// MemberServiceListEvidenceProcedure is the fully-qualified name of the MemberService's
+	// ListEvidence RPC.
+	MemberServiceListEvidenceProcedure = "/frostfed.v1.MemberService/ListEvidence"
+	// MemberServiceExportEvidenceProcedure is the fully-qualified name of the MemberService's
+	// ExportEvidence RPC.
+	MemberServiceExportEvidenceProcedure = "/frostfed.v1.MemberService/ExportEvidence"
 	// MemberServiceStreamEventsProcedure is the fully-qualified name of the MemberService's
 	// StreamEvents RPC.
 	MemberServiceStreamEventsProcedure = "/frostfed.v1.MemberService/StreamEvents"
@@ -138,6 +144,11 @@ type MemberServiceClient interface {
 	WaitRequest(context.Context, *connect.Request[v1.WaitRequestRequest]) (*connect.Response[v1.WaitRequestResponse], error)
 	// ListFaults counts what members did wrong since the daemon started.
 	ListFaults(context.Context, *connect.Request[v1.ListFaultsRequest]) (*connect.Response[v1.ListFaultsResponse], error)
+	// ListEvidence lists the proofs that this member holds against members, and what it
+	// suspects them of.
+	ListEvidence(context.Context, *connect.Request[v1.ListEvidenceRequest]) (*connect.Response[v1.ListEvidenceResponse], error)
+	// ExportEvidence returns a proof as a file that convinces strangers.
+	ExportEvidence(context.Context, *connect.Request[v1.ExportEvidenceRequest]) (*connect.Response[v1.ExportEvidenceResponse], error)
 	// StreamEvents sends what happens from now on. The first message is Opened:
 	// what is looked up after it has arrived misses nothing.
 	StreamEvents(context.Context, *connect.Request[v1.StreamEventsRequest]) (*connect.ServerStreamForClient[v1.StreamEventsResponse], error)
@@ -246,6 +257,18 @@ func NewMemberServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(memberServiceMethods.ByName("ListFaults")),
 			connect.WithClientOptions(opts...),
 		),
+		listEvidence: connect.NewClient[v1.ListEvidenceRequest, v1.ListEvidenceResponse](
+			httpClient,
+			baseURL+MemberServiceListEvidenceProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ListEvidence")),
+			connect.WithClientOptions(opts...),
+		),
+		exportEvidence: connect.NewClient[v1.ExportEvidenceRequest, v1.ExportEvidenceResponse](
+			httpClient,
+			baseURL+MemberServiceExportEvidenceProcedure,
+			connect.WithSchema(memberServiceMethods.ByName("ExportEvidence")),
+			connect.WithClientOptions(opts...),
+		),
 		streamEvents: connect.NewClient[v1.StreamEventsRequest, v1.StreamEventsResponse](
 			httpClient,
 			baseURL+MemberServiceStreamEventsProcedure,
@@ -278,6 +301,8 @@ type memberServiceClient struct {
 	getRequest      *connect.Client[v1.GetRequestRequest, v1.GetRequestResponse]
 	waitRequest     *connect.Client[v1.WaitRequestRequest, v1.WaitRequestResponse]
 	listFaults      *connect.Client[v1.ListFaultsRequest, v1.ListFaultsResponse]
+	listEvidence    *connect.Client[v1.ListEvidenceRequest, v1.ListEvidenceResponse]
+	exportEvidence  *connect.Client[v1.ExportEvidenceRequest, v1.ExportEvidenceResponse]
 	streamEvents    *connect.Client[v1.StreamEventsRequest, v1.StreamEventsResponse]
 	stop            *connect.Client[v1.StopRequest, v1.StopResponse]
 }
@@ -357,6 +382,16 @@ func (c *memberServiceClient) ListFaults(ctx context.Context, req *connect.Reque
 	return c.listFaults.CallUnary(ctx, req)
 }
 
+// ListEvidence calls frostfed.v1.MemberService.ListEvidence.
+func (c *memberServiceClient) ListEvidence(ctx context.Context, req *connect.Request[v1.ListEvidenceRequest]) (*connect.Response[v1.ListEvidenceResponse], error) {
+	return c.listEvidence.CallUnary(ctx, req)
+}
+
+// ExportEvidence calls frostfed.v1.MemberService.ExportEvidence.
+func (c *memberServiceClient) ExportEvidence(ctx context.Context, req *connect.Request[v1.ExportEvidenceRequest]) (*connect.Response[v1.ExportEvidenceResponse], error) {
+	return c.exportEvidence.CallUnary(ctx, req)
+}
+
 // StreamEvents calls frostfed.v1.MemberService.StreamEvents.
 func (c *memberServiceClient) StreamEvents(ctx context.Context, req *connect.Request[v1.StreamEventsRequest]) (*connect.ServerStreamForClient[v1.StreamEventsResponse], error) {
 	return c.streamEvents.CallServerStream(ctx, req)
@@ -403,6 +438,11 @@ type MemberServiceHandler interface {
 	WaitRequest(context.Context, *connect.Request[v1.WaitRequestRequest]) (*connect.Response[v1.WaitRequestResponse], error)
 	// ListFaults counts what members did wrong since the daemon started.
 	ListFaults(context.Context, *connect.Request[v1.ListFaultsRequest]) (*connect.Response[v1.ListFaultsResponse], error)
+	// ListEvidence lists the proofs that this member holds against members, and what it
+	// suspects them of.
+	ListEvidence(context.Context, *connect.Request[v1.ListEvidenceRequest]) (*connect.Response[v1.ListEvidenceResponse], error)
+	// ExportEvidence returns a proof as a file that convinces strangers.
+	ExportEvidence(context.Context, *connect.Request[v1.ExportEvidenceRequest]) (*connect.Response[v1.ExportEvidenceResponse], error)
 	// StreamEvents sends what happens from now on. The first message is Opened:
 	// what is looked up after it has arrived misses nothing.
 	StreamEvents(context.Context, *connect.Request[v1.StreamEventsRequest], *connect.ServerStream[v1.StreamEventsResponse]) error
@@ -507,6 +547,18 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(memberServiceMethods.ByName("ListFaults")),
 		connect.WithHandlerOptions(opts...),
 	)
+	memberServiceListEvidenceHandler := connect.NewUnaryHandler(
+		MemberServiceListEvidenceProcedure,
+		svc.ListEvidence,
+		connect.WithSchema(memberServiceMethods.ByName("ListEvidence")),
+		connect.WithHandlerOptions(opts...),
+	)
+	memberServiceExportEvidenceHandler := connect.NewUnaryHandler(
+		MemberServiceExportEvidenceProcedure,
+		svc.ExportEvidence,
+		connect.WithSchema(memberServiceMethods.ByName("ExportEvidence")),
+		connect.WithHandlerOptions(opts...),
+	)
 	memberServiceStreamEventsHandler := connect.NewServerStreamHandler(
 		MemberServiceStreamEventsProcedure,
 		svc.StreamEvents,
@@ -551,6 +603,10 @@ func NewMemberServiceHandler(svc MemberServiceHandler, opts ...connect.HandlerOp
 			memberServiceWaitRequestHandler.ServeHTTP(w, r)
 		case MemberServiceListFaultsProcedure:
 			memberServiceListFaultsHandler.ServeHTTP(w, r)
+		case MemberServiceListEvidenceProcedure:
+			memberServiceListEvidenceHandler.ServeHTTP(w, r)
+		case MemberServiceExportEvidenceProcedure:
+			memberServiceExportEvidenceHandler.ServeHTTP(w, r)
 		case MemberServiceStreamEventsProcedure:
 			memberServiceStreamEventsHandler.ServeHTTP(w, r)
 		case MemberServiceStopProcedure:
@@ -622,6 +678,14 @@ func (UnimplementedMemberServiceHandler) WaitRequest(context.Context, *connect.R
 
 func (UnimplementedMemberServiceHandler) ListFaults(context.Context, *connect.Request[v1.ListFaultsRequest]) (*connect.Response[v1.ListFaultsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("frostfed.v1.MemberService.ListFaults is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ListEvidence(context.Context, *connect.Request[v1.ListEvidenceRequest]) (*connect.Response[v1.ListEvidenceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("frostfed.v1.MemberService.ListEvidence is not implemented"))
+}
+
+func (UnimplementedMemberServiceHandler) ExportEvidence(context.Context, *connect.Request[v1.ExportEvidenceRequest]) (*connect.Response[v1.ExportEvidenceResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("frostfed.v1.MemberService.ExportEvidence is not implemented"))
 }
 
 func (UnimplementedMemberServiceHandler) StreamEvents(context.Context, *connect.Request[v1.StreamEventsRequest], *connect.ServerStream[v1.StreamEventsResponse]) error {
