@@ -322,7 +322,7 @@ func (c *Core) newKey(id KeyID, ceremony [32]byte, threshPK [33]byte) (*key, err
 		k.label = p.Label
 	}
 	c.keys.keys[id] = k
-	c.keys.verifications[verificationRequest(id)] = k
+	c.keys.verifications[VerificationRequest(id)] = k
 	return k, nil
 }
 

@@ -57,8 +57,11 @@ func (c *Core) verificationMessage(event dkg.KeyActive) [32]byte {
 	return memberkey.Hash(verificationTag, c.id[:], event.SessionID[:], b.BytesOrPanic())
 }
 
-// verificationRequest names the signing of it.
-func verificationRequest(id KeyID) [32]byte { return memberkey.Hash(verificationRequestTag, id[:]) }
+// VerificationRequest is the ID under which the members of a key sign it. No
+// proposer can choose it: other requests are hashed under another tag.
+func VerificationRequest(id KeyID) RequestID {
+	return RequestID(memberkey.Hash(verificationRequestTag, id[:]))
+}
 
 // ready says whether a key may be used to receive coins.
 func (k *key) ready() bool { return k.active && k.verification.done }
@@ -70,7 +73,7 @@ func (c *Core) verify(now protocols.Time, out *Effects, k *key) {
 		return
 	}
 	out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: verifying})
-	c.fromSign(now, out, c.sign.Approve(now, verificationRequest(k.id), k.id, []sign.Item{{Message: k.verification.message}}))
+	c.fromSign(now, out, c.sign.Approve(now, VerificationRequest(k.id), k.id, []sign.Item{{Message: k.verification.message}}))
 }
 
 // verified takes the signature: the last thing before addresses.
@@ -112,7 +115,7 @@ func (c *Core) takeVerified(now protocols.Time, out *Effects, s *cryptobyte.Stri
 	if !memberkey.Verify(k.threshPK[:], k.verification.message[:], sig[:]) {
 		return errVerification
 	}
-	c.fromSign(now, out, c.sign.Cancel(now, verificationRequest(id)))
+	c.fromSign(now, out, c.sign.Cancel(now, VerificationRequest(id)))
 	c.verified(now, out, k, sig)
 	return nil
 }
