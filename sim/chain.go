@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/txscript/v2"
@@ -168,8 +169,10 @@ func (c *chain) mayReturn(tx *wire.MsgTx) bool {
 }
 
 // reorg replaces the last blocks by one more of other ones. What was in them
-// goes back to the pool, and may be mined again in another order.
-func (c *chain) reorg(depth int) {
+// goes back to the pool, and may be mined again in another order; but with
+// thieves the payers take back what they have paid in these blocks or are about
+// to, by spending it otherwise.
+func (c *chain) reorg(depth int, thieves bool) {
 	fork := len(c.blocks) - depth
 	if fork < firstBlocks/2 {
 		return
@@ -181,9 +184,44 @@ func (c *chain) reorg(depth int) {
 	c.w.trace.add(c.w.now, "reorg of %d blocks, %d transactions go back", depth, len(back))
 	c.blocks = c.blocks[:fork:fork]
 	c.pool = append(back, c.pool...)
+	if thieves {
+		for i, tx := range c.pool {
+			if len(tx.TxIn) == 1 && c.fromFaucet(tx.TxIn[0].PreviousOutPoint) {
+				c.pool[i] = stolen(tx)
+				c.w.work.stolen(tx.TxOut[0].PkScript)
+			}
+		}
+	}
 	for range depth + 1 {
 		c.mine(false)
 	}
+}
+
+// gone says that a transaction can never confirm: an input is neither on the
+// chain, unspent or spent by itself, nor on its way there.
+func (c *chain) gone(tx *wire.MsgTx) bool {
+	exists := make(map[chainhash.Hash]bool)
+	for _, b := range c.blocks {
+		for _, t := range b.Transactions {
+			exists[t.TxHash()] = true
+		}
+	}
+	for _, t := range c.pool {
+		exists[t.TxHash()] = true
+	}
+	return slices.ContainsFunc(tx.TxIn, func(in *wire.TxIn) bool { return !exists[in.PreviousOutPoint.Hash] })
+}
+
+func (c *chain) fromFaucet(o wire.OutPoint) bool {
+	return o.Hash == c.blocks[0].Transactions[0].TxHash()
+}
+
+// stolen spends what tx spends, and pays nobody.
+func stolen(tx *wire.MsgTx) *wire.MsgTx {
+	other := wire.NewMsgTx(2)
+	other.AddTxIn(tx.TxIn[0])
+	other.AddTxOut(wire.NewTxOut(tx.TxOut[0].Value, anyone))
+	return other
 }
 
 // fund pays an amount to a script, from the faucet.

@@ -18,8 +18,26 @@ import (
 // Stats counts what a world went through, to see that it is not idle.
 type Stats struct {
 	Keys, Paid, Crashes, Frames, Restores int
-	Records, Bytes                        int // most that any member held
-	Split                                 int // 1: see checker.stuck
+	Signed, Faults                        int
+	Records, Bytes                        int            // most that any member held
+	Rewinds                               int            // disks that went back
+	Excuses                               map[string]int // see checker.stuck: why a world need not finish
+}
+
+// add sums up, but takes the greater of what is a maximum.
+func (s *Stats) add(o *Stats) {
+	s.Keys += o.Keys
+	s.Paid += o.Paid
+	s.Crashes += o.Crashes
+	s.Frames += o.Frames
+	s.Restores += o.Restores
+	s.Signed += o.Signed
+	s.Faults += o.Faults
+	s.Rewinds += o.Rewinds
+	s.Records, s.Bytes = max(s.Records, o.Records), max(s.Bytes, o.Bytes)
+	for reason, count := range o.Excuses {
+		s.Excuses[reason] += count
+	}
 }
 
 // checker holds the invariants. It is asked after everything that happens, and
@@ -27,21 +45,24 @@ type Stats struct {
 type checker struct {
 	w       *world
 	stats   Stats
-	keys    map[[32]byte]string           // I1: ceremony to everything of its key
-	wire    *observer                     // I2
-	paid    map[bitcoin.PayoutID]bool     // I3: lists that the best chain pays
-	asked   map[federation.RequestID]bool // I3: requests with a signature
-	scripts map[string]bool               // of the federation
-	secrets [][][]byte                    // I8: by member
-	shared  map[string]bool               // I8: members and keys whose share is known
+	keys    map[federation.KeyID]string     // I1: everything of a key
+	out     map[string]map[int]bool         // I5: by label, the members that were voted out
+	agreed  []map[federation.RequestID]bool // I3: by member, requests that it ever approved
+	wire    *observer                       // I2
+	paid    map[bitcoin.PayoutID]bool       // I3: lists that the best chain pays
+	asked   map[federation.RequestID]bool   // I3: requests with a signature
+	scripts map[string]bool                 // of the federation
+	secrets [][][]byte                      // I8: by member
+	shared  map[string]bool                 // I8: members and keys whose share is known
 }
 
 func newChecker(w *world) *checker {
-	c := &checker{w: w, keys: make(map[[32]byte]string), wire: newObserver(w.knobs.N), paid: make(map[bitcoin.PayoutID]bool),
+	c := &checker{w: w, keys: make(map[federation.KeyID]string), out: make(map[string]map[int]bool), wire: newObserver(w.knobs.N), paid: make(map[bitcoin.PayoutID]bool),
 		asked: make(map[federation.RequestID]bool), scripts: make(map[string]bool), shared: make(map[string]bool)}
 	for _, m := range w.members {
 		secret := m.cfg.Host.Secret()
-		c.secrets = append(c.secrets, [][]byte{secret[:]})
+		c.secrets = append(c.secrets, [][]byte{secret[:], []byte(hex.EncodeToString(secret[:]))})
+		c.agreed = append(c.agreed, make(map[federation.RequestID]bool))
 	}
 	return c
 }
@@ -61,7 +82,15 @@ func (c *checker) committed(m *member, records []protocols.Record) {
 	}
 	c.stats.Records, c.stats.Bytes = max(c.stats.Records, len(m.disk.records)), max(c.stats.Bytes, m.disk.bytes)
 	for _, r := range records {
-		c.w.trace.add(c.w.now, "disk %d %s %s", m.index, r.Key, digest(r.Value))
+		c.w.trace.record(c.w.now, m.index, r)
+		if id, ok := strings.CutPrefix(r.Key, "f/v/"); ok && len(r.Value) > 1 && r.Value[1] == 1 {
+			raw, err := hex.DecodeString(id)
+			if err != nil || len(raw) != 32 {
+				c.w.fail("records", "member %d stores an approval under %q", m.index, r.Key)
+				return
+			}
+			c.agreed[m.index][federation.RequestID(raw)] = true
+		}
 		if c.leaks(m, []byte(r.Key)) || c.leaks(m, r.Value) {
 			c.w.fail("I8", "record %q of member %d holds a secret", r.Key, m.index)
 		}
@@ -77,15 +106,21 @@ func (c *checker) sent(m *member, env protocols.Envelope) {
 	if len(env.Body) == 0 || len(env.Body) > maxFrame {
 		c.w.fail("I7", "member %d sends a frame of %d bytes", m.index, len(env.Body))
 	}
-	if c.leaks(m, env.Body) {
+	if !m.faulty && c.leaks(m, env.Body) {
 		c.w.fail("I8", "a frame of member %d holds a secret", m.index)
+	}
+	if env.Protocol == protocols.Echo && !m.faulty {
+		c.w.tempt(m, env.Protocol)
 	}
 	if env.Protocol != protocols.Sign {
 		return
 	}
-	complaint, signed := c.wire.see(m.index, c.w.charter.Index(env.To), env.Body, !m.faulty)
+	complaint, signed, asks := c.wire.see(m.index, c.w.charter.Index(env.To), env.Body, !m.faulty)
 	if complaint != "" {
 		c.w.fail("I2", "member %d: %s", m.index, complaint)
+	}
+	if asks && !m.faulty {
+		c.w.tempt(m, env.Protocol)
 	}
 	for _, id := range signed {
 		if !approved(m, id) {
@@ -97,7 +132,18 @@ func (c *checker) sent(m *member, env protocols.Envelope) {
 // approved reads from the disk whether a member has approved a request.
 func approved(m *member, id federation.RequestID) bool {
 	v := m.disk.records["f/v/"+id.String()]
-	return len(v) > 1 && v[1] == 1
+	return len(v) > 1 && v[1] == 1 || verifies(m, id)
+}
+
+// verifies says whether id is the verification of a key that m holds: it is
+// approved by rule, as soon as the key is durable.
+func verifies(m *member, id federation.RequestID) bool {
+	for _, v := range m.core.Keys() {
+		if v.ID != (federation.KeyID{}) && federation.VerificationRequest(v.ID) == id {
+			return len(m.disk.records["f/a/"+v.ID.String()]) > 0
+		}
+	}
+	return false
 }
 
 func (c *checker) leaks(m *member, b []byte) bool {
@@ -109,26 +155,72 @@ func (c *checker) leaks(m *member, b []byte) bool {
 	return false
 }
 
-// fault is I6: no honest member is named by an honest one.
+// fault is I6: no honest member is named by an honest one, and nothing that
+// anybody says proves anything about one. Nor does a fault hold a secret.
 func (c *checker) fault(m *member, f protocols.Fault) {
 	i := c.w.charter.Index(f.Culprit)
 	c.w.trace.add(c.w.now, "fault %d names %d: %s %s", m.index, i, f.Kind, f.Detail)
-	if !m.faulty && (i < 0 || !c.w.members[i].faulty) {
+	c.stats.Faults++
+	honest := i < 0 || !c.w.members[i].faulty && !c.w.members[i].disk.forgets
+	if honest && (!m.faulty || f.Proof != nil) {
 		c.w.fail("I6", "member %d names honest member %d: %s, %s", m.index, i, f.Kind, f.Detail)
+	}
+	if c.leaks(m, f.Proof) || c.leaks(m, []byte(f.Detail)) {
+		c.w.fail("I8", "fault %s of member %d holds a secret", f.Kind, m.index)
 	}
 }
 
-// keyReady is I1: everything about the key of one ceremony is equal everywhere.
+// progress notes who is voted out of a ceremony, as honest members say.
+func (c *checker) progress(m *member, d federation.KeyProgress) {
+	if d.Phase != "excluded" || m.faulty {
+		return
+	}
+	label := c.label(m, d.Ceremony)
+	if c.out[label] == nil {
+		c.out[label] = make(map[int]bool)
+	}
+	for _, i := range c.w.indices(d.Waiting) {
+		c.out[label][i] = true
+	}
+}
+
+func (c *checker) label(m *member, ceremony [32]byte) string {
+	for _, v := range m.core.Keys() {
+		if v.Ceremony == ceremony {
+			return v.Label
+		}
+	}
+	return ""
+}
+
+func (c *checker) excluded(label string, i int) bool { return c.out[label][i] }
+
+// keyFailed is I6: no honest member is among the culprits of a ceremony.
+func (c *checker) keyFailed(m *member, d federation.KeyFailed) {
+	for _, i := range c.w.indices(d.Culprits) {
+		if !m.faulty && !c.w.members[i].faulty && !c.w.members[i].disk.forgets {
+			c.w.fail("I6", "member %d holds honest member %d guilty: %s", m.index, i, d.Reason)
+		}
+	}
+}
+
+// keyReady is I1: everything about a key is equal everywhere. A ceremony has
+// another one only if members were voted out of its first attempt.
 func (c *checker) keyReady(m *member, d federation.KeyReady) {
 	for _, v := range m.core.Keys() {
 		if v.ID != d.Key {
 			continue
 		}
-		all := fmt.Sprintf("%s %s t=%d %x %s %s", v.ID, v.Label, v.T, v.ThreshPK, v.Xpub, v.Descriptor)
-		if old, known := c.keys[v.Ceremony]; known && old != all {
-			c.w.fail("I1", "member %d has %s for ceremony %x, another one %s", m.index, all, v.Ceremony[:4], old)
+		all := fmt.Sprintf("%x %s t=%d %x %s %s", v.Ceremony, v.Label, v.T, v.ThreshPK, v.Xpub, v.Descriptor)
+		if old, known := c.keys[v.ID]; known && old != all {
+			c.w.fail("I1", "member %d has %s for key %s, another one %s", m.index, all, v.ID, old)
 		}
-		c.keys[v.Ceremony] = all
+		for id, other := range c.keys {
+			if id != v.ID && other[:64] == all[:64] && len(c.out[v.Label]) == 0 {
+				c.w.fail("I1", "ceremony %x has two keys and nobody was excluded", v.Ceremony)
+			}
+		}
+		c.keys[v.ID] = all
 	}
 	c.stats.Keys = len(c.keys)
 	c.learnShare(m, d.Key)
@@ -176,9 +268,10 @@ func (c *checker) submitted(m *member, d federation.Submit) {
 		return
 	}
 	c.asked[d.Request] = true
+	c.stats.Signed++
 	count := 0
-	for _, other := range c.w.members {
-		if approved(other, d.Request) {
+	for _, agreed := range c.agreed {
+		if agreed[d.Request] {
 			count++
 		}
 	}
@@ -258,7 +351,7 @@ func (c *checker) payout(tx *wire.MsgTx) {
 // settled runs after each turn of a member. Now and then a second core is made
 // from the disk: it must be as the living one.
 func (c *checker) settled(m *member) {
-	if m.jobs > 0 || len(m.inbox) > 0 || c.stats.Restores >= 4 || c.w.rng.IntN(300) != 0 {
+	if m.jobs > 0 || len(m.inbox) > 0 || c.stats.Restores >= 2 || c.w.rng.IntN(500) != 0 {
 		return
 	}
 	c.stats.Restores++
@@ -320,7 +413,6 @@ func contrast(live, restored string) string {
 
 // final compares what the members believe with the truth, once all is done.
 func (c *checker) final() {
-	c.stats.Crashes = c.w.crashes
 	want := make(map[wire.OutPoint]int64)
 	for o, out := range c.w.chain.unspent(len(c.w.chain.blocks)) {
 		if c.scripts[string(out.PkScript)] {
@@ -328,6 +420,9 @@ func (c *checker) final() {
 		}
 	}
 	for _, m := range c.w.honest() {
+		if slices.ContainsFunc(c.w.work.keys, func(k *wantedKey) bool { return !k.ready[m.index] }) {
+			continue // it has no part in some key, and does not watch its coins
+		}
 		coins := m.core.Coins()
 		for _, coin := range coins {
 			if want[coin.Outpoint] != int64(coin.Amount) {
@@ -340,35 +435,94 @@ func (c *checker) final() {
 	}
 }
 
-// stuck is I5: what should have happened in the calm did not. One thing may
-// happen that package federation does not exclude: operators that do not wait for
-// each other split the members between requests for the same list or coin, none
-// of which gets t approvals. Such worlds are counted.
+// stuck is I5: what should have happened in the calm did not. There are few
+// reasons for which it need not; such worlds are counted by reason.
 func (c *checker) stuck(what string) {
-	if c.w.knobs.Contend && c.split() {
-		c.stats.Split = 1
-		c.w.trace.add(c.w.now, "split: %s", what)
+	reason := ""
+	switch {
+	case c.tooFew():
+		reason = "fewer than t honest members share the key"
+	case c.unpaid(c.hopeless):
+		// A coin is promised to one list for good, so that no reorg makes the list
+		// be paid twice; also one that its payer has taken back. And where only
+		// some members have seen it, they are split between requests.
+		reason = "a promised coin was taken back"
+	case c.w.knobs.Contend && c.unpaid(c.torn):
+		// Operators that do not wait for each other split the members between
+		// requests for one list or coin, none of which gets t approvals. Package
+		// federation does not exclude that.
+		reason = "members split between requests"
+	default:
+		c.w.fail("I5", "%s", what)
 		return
 	}
-	c.w.fail("I5", "%s", what)
+	c.w.trace.add(c.w.now, "excused, %s: %s", reason, what)
+	c.stats.Excuses = map[string]int{reason: 1}
 }
 
-// split says whether each list that is not paid has a request which some honest
-// member approved and too few did.
-func (c *checker) split() bool {
-	for _, l := range c.w.work.lists {
-		if c.paid[l.list.ID()] {
-			continue
-		}
-		torn := false
+// tooFew says that key generation was so quick to go on without honest members
+// that were away that with the faulty ones silent too few are left to sign.
+func (c *checker) tooFew() bool {
+	for _, key := range c.w.work.keys {
+		honest := 0
 		for _, m := range c.w.honest() {
-			for _, r := range m.core.Requests() {
-				torn = torn || r.List == l.list.ID() && r.State == federation.StateApproved && !c.asked[r.ID]
+			if !c.excluded(key.label, m.index) {
+				honest++
 			}
 		}
-		if !torn {
+		if honest < c.w.knobs.T {
+			return true
+		}
+	}
+	return false
+}
+
+// unpaid says whether something is so for each list that is not paid.
+func (c *checker) unpaid(is func(*wantedList) bool) bool {
+	for _, l := range c.w.work.lists {
+		if !c.paid[l.list.ID()] && !is(l) {
 			return false
 		}
 	}
 	return true
+}
+
+// hopeless says that payments taken back left a list without a transaction that
+// can win.
+func (c *checker) hopeless(l *wantedList) bool {
+	return c.w.knobs.DoubleSpends > 0 && (c.robbed(l) || c.torn(l))
+}
+
+// robbed says whether a list has a transaction that can never confirm.
+func (c *checker) robbed(l *wantedList) bool {
+	if slices.ContainsFunc(l.txs, c.w.chain.gone) {
+		return true
+	}
+	for _, m := range c.w.honest() {
+		if m.core == nil {
+			continue
+		}
+		for _, r := range m.core.Requests() {
+			if r.List == l.list.ID() && r.Tx != nil && c.w.chain.gone(r.Tx) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// torn says whether a list has a request which some honest member approved and
+// too few did.
+func (c *checker) torn(l *wantedList) bool {
+	for _, m := range c.w.honest() {
+		if m.core == nil {
+			continue
+		}
+		for _, r := range m.core.Requests() {
+			if r.List == l.list.ID() && r.State == federation.StateApproved && !c.asked[r.ID] {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -31,8 +31,9 @@ type member struct {
 	polling bool
 	jobs    int // computing
 
-	adversary adversary // nil: honest, or crashed for good
-	faulty    bool      // from some time on
+	faulty bool    // from some time on
+	kind   string  // of fault
+	puppet *puppet // the adversary between the core and the network, if it is faulty and runs
 }
 
 type input func(now protocols.Time) federation.Effects
@@ -43,7 +44,7 @@ func (m *member) now() protocols.Time { return protocols.Time(m.w.now-m.bootAt) 
 // start begins a process from the disk.
 func (m *member) start() {
 	w := m.w
-	if m.core != nil || m.faulty && m.adversary == nil {
+	if m.core != nil || m.kind == "crash" {
 		return
 	}
 	m.boot++
@@ -60,7 +61,10 @@ func (m *member) start() {
 	}
 	w.trace.add(w.now, "start %d, process %d, %d records", m.index, m.boot, len(m.disk.records))
 	m.core, m.seen = core, make([]int, w.knobs.N)
-	m.inbox, m.waking, m.polling, m.jobs = nil, false, false, 0
+	m.inbox, m.waking, m.polling, m.jobs, m.puppet = nil, false, false, 0, nil
+	if m.faulty {
+		m.puppet = newPuppet(m)
+	}
 	m.give(func(protocols.Time) federation.Effects { return effects })
 	boot := m.boot
 	w.after(w.rng.Int64N(w.knobs.NodeLag), func() {
@@ -70,6 +74,7 @@ func (m *member) start() {
 		}
 	})
 	w.net.refresh()
+	w.work.restarted(m)
 }
 
 // randomness is the stream of one process. A process that begins again must not
@@ -207,27 +212,43 @@ func (m *member) settle(e federation.Effects) {
 func (m *member) crash() {
 	w := m.w
 	m.stop()
+	if m.disk.fail(w) {
+		m.cfg.ScanFrom = 1 // as its operator is told to do
+	}
 	w.after(1+w.rng.Int64N(w.knobs.Downtime), m.start)
 }
 
+// send lets a frame of the core out.
 func (m *member) send(env protocols.Envelope) {
+	if m.puppet != nil {
+		m.puppet.fromCore(env)
+		return
+	}
+	m.transmit(env)
+}
+
+// transmit gives a frame to the network.
+func (m *member) transmit(env protocols.Envelope) {
 	w := m.w
-	parcels := []parcel{{env: env}}
-	if m.faulty && m.adversary != nil {
-		parcels = m.adversary.outgoing(w, m.index, env)
-	}
-	for _, p := range parcels {
-		w.trace.add(w.now, "send %d>%d %s %s", m.index, w.charter.Index(p.env.To), p.env.Protocol, digest(p.env.Body))
-		w.check.sent(m, p.env)
-		w.net.send(m.index, p.env, p.delay)
-	}
+	w.trace.frame(w.now, "send", m.index, w.charter.Index(env.To), env.Protocol, env.Body)
+	w.check.sent(m, env)
+	w.net.send(m.index, env)
 }
 
 func (m *member) receive(from int, protocol protocols.Protocol, body []byte) {
 	if m.core == nil {
 		return
 	}
-	m.w.trace.add(m.w.now, "recv %d>%d %s %s", from, m.index, protocol, digest(body))
+	m.w.trace.frame(m.w.now, "recv", from, m.index, protocol, body)
+	if m.puppet != nil {
+		m.puppet.fromNetwork(from, protocol, body)
+		return
+	}
+	m.hear(from, protocol, body)
+}
+
+// hear gives a frame to the core.
+func (m *member) hear(from int, protocol protocols.Protocol, body []byte) {
 	id := m.w.charter.Members()[from]
 	m.give(func(now protocols.Time) federation.Effects { return m.core.Step(now, id, protocol, body) })
 }
@@ -245,11 +266,17 @@ func (m *member) look(peer int) {
 	if was != 0 && (conn == 0 || m.w.rng.IntN(2) == 0) {
 		m.w.trace.add(m.w.now, "down %d-%d", m.index, peer)
 		m.give(func(now protocols.Time) federation.Effects { return m.core.PeerDown(now, id) })
+		if m.puppet != nil {
+			m.puppet.down(peer)
+		}
 		was = 0
 	}
 	if was == 0 && conn != 0 {
 		m.w.trace.add(m.w.now, "up %d-%d", m.index, peer)
 		m.give(func(now protocols.Time) federation.Effects { return m.core.PeerUp(now, id) })
+		if m.puppet != nil {
+			m.puppet.up(peer)
+		}
 	}
 }
 
@@ -282,6 +309,12 @@ func (m *member) act(d federation.Decision) {
 	case federation.Rescan:
 		w.trace.add(w.now, "rescan %d from %d", m.index, d.From)
 		m.poll()
+	case federation.KeyProgress:
+		w.trace.add(w.now, "progress %d %x %s %d/%d", m.index, d.Ceremony[:4], d.Phase, d.Have, d.Need)
+		w.check.progress(m, d)
+	case federation.KeyFailed:
+		w.trace.add(w.now, "ceremony %x failed at %d: %s %v", d.Ceremony[:4], m.index, d.Reason, w.indices(d.Culprits))
+		w.check.keyFailed(m, d)
 	case federation.KeyReady:
 		w.trace.add(w.now, "key %d %s %s", m.index, d.Label, d.Key.String()[:8])
 		w.check.keyReady(m, d)
@@ -298,8 +331,6 @@ func (m *member) act(d federation.Decision) {
 		w.trace.add(w.now, "tip %d %d", m.index, d.Block.Height)
 	case federation.SigningFailed:
 		w.trace.add(w.now, "failed %d %s: %s", m.index, d.Request.String()[:8], d.Reason)
-	case federation.KeyFailed:
-		w.trace.add(w.now, "key failed %d: %s", m.index, d.Reason)
 	}
 }
 

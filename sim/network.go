@@ -81,18 +81,18 @@ func (n *network) drop(i int) {
 }
 
 // send plans the arrivals of one frame: none, one or two.
-func (n *network) send(from int, env protocols.Envelope, delay int64) {
+func (n *network) send(from int, env protocols.Envelope) {
 	w := n.w
 	to := w.charter.Index(env.To)
 	s := stream{from, to, n.conn[from][to], env.Protocol}
 	calm := w.calm
 	if s.conn == 0 || !calm && (n.hole[from][to] || w.rng.Float64() < w.knobs.Loss) {
-		w.trace.add(w.now, "lost %d>%d %s %s", from, to, env.Protocol, digest(env.Body))
+		w.trace.frame(w.now, "lost", from, to, env.Protocol, env.Body)
 		return
 	}
-	n.plan(s, env.Body, delay)
+	n.plan(s, env.Body, 0)
 	if !calm && w.rng.Float64() < w.knobs.Dup {
-		n.plan(s, env.Body, delay+w.rng.Int64N(2_000))
+		n.plan(s, env.Body, w.rng.Int64N(2_000))
 	}
 }
 
@@ -106,7 +106,7 @@ func (n *network) plan(s stream, body []byte, delay int64) {
 	body = slices.Clone(body) // the receiver owns it
 	w.at(at, func() {
 		if n.conn[s.from][s.to] != s.conn && (!w.knobs.Late || w.rng.IntN(2) == 0) {
-			w.trace.add(w.now, "gone %d>%d %s %s", s.from, s.to, s.protocol, digest(body))
+			w.trace.frame(w.now, "gone", s.from, s.to, s.protocol, body)
 			return
 		}
 		w.members[s.to].receive(s.from, s.protocol, body)

@@ -77,8 +77,9 @@ func messages(frame []byte) [][]byte {
 }
 
 // see reads a frame of the sign channel. It returns a complaint, if the sender is
-// honest and did what it must never do.
-func (o *observer) see(from, to int, frame []byte, honest bool) (complaint string, signed []federation.RequestID) {
+// honest and did what it must never do, the requests it signed, and whether it
+// asks others to sign.
+func (o *observer) see(from, to int, frame []byte, honest bool) (complaint string, signed []federation.RequestID, asks bool) {
 	for _, msg := range messages(frame) {
 		s := cryptobyte.String(msg)
 		var kind uint8
@@ -90,6 +91,7 @@ func (o *observer) see(from, to int, frame []byte, honest bool) (complaint strin
 			}
 		case 2:
 			o.sign(from, to, &s, string(msg))
+			asks = true
 		case 3:
 			if honest {
 				var request federation.RequestID
@@ -100,10 +102,10 @@ func (o *observer) see(from, to int, frame []byte, honest bool) (complaint strin
 			}
 		}
 		if complaint != "" {
-			return complaint, signed
+			return complaint, signed, asks
 		}
 	}
-	return "", signed
+	return "", signed, asks
 }
 
 func (o *observer) pool(from, to int, s *cryptobyte.String) string {

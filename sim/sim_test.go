@@ -4,41 +4,39 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 var (
 	seeds = flag.Int("seeds", 20, "how many seeds TestSeeds runs")
 	start = flag.Uint64("start", 1, "the first of them")
+	twice = flag.Uint64("twice", 16, "every so many-th seed is run two times, to see that both are the same; 0: none")
+	seed1 = flag.Uint64("seed", 0, "the seed of TestSeed")
+	knobs = flag.String("knobs", "", "knobs of TestSeed that differ from those the seed draws, as Loss=0,N=4")
+	full  = flag.Bool("full", false, "the long forms of tests")
 )
 
-// command reproduces one seed, with its whole trace.
-func command(seed uint64) string {
-	return fmt.Sprintf("go test ./sim -run TestSeeds -seeds=1 -start=%d -v", seed)
+// command reproduces one world, with its whole trace.
+func command(seed uint64, knobs string) string {
+	if knobs != "" {
+		knobs = " -knobs='" + knobs + "'"
+	}
+	return fmt.Sprintf("go test ./sim -run '^TestSeed$' -seed=%d%s -v", seed, knobs)
 }
 
-// runTwice runs a seed two times, which must not differ.
-func runTwice(t *testing.T, seed uint64) Report {
-	t.Helper()
-	o := Options{Full: testing.Verbose() && *seeds == 1}
-	report, again := Run(seed, o), Run(seed, o)
-	if o.Full {
-		t.Logf("trace:\n%s", strings.Join(report.Trace, "\n"))
+// difference says in which line two runs of a seed differ, or nothing.
+func difference(seed uint64, knobs, hash string) string {
+	if Run(seed, Options{Knobs: knobs}).Hash == hash {
+		return ""
 	}
-	if report.Err != nil {
-		t.Errorf("seed %d: %v\nknobs %v\ntrace:\n%s\n\nreproduce with: %s", seed, report.Err, report.Knobs, strings.Join(report.Trace, "\n"), command(seed))
-	}
-	if report.Hash != again.Hash {
-		t.Errorf("seed %d is not deterministic: %s\nreproduce with: %s", seed, difference(seed), command(seed))
-	}
-	return report
-}
-
-// difference finds the first line in which two runs of a seed differ.
-func difference(seed uint64) string {
-	a, b := Run(seed, Options{Full: true}).Trace, Run(seed, Options{Full: true}).Trace
+	o := Options{Full: true, Knobs: knobs}
+	a, b := Run(seed, o).Trace, Run(seed, o).Trace
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			return fmt.Sprintf("line %d is\n%s\nor\n%s", i, a[i], b[i])
@@ -47,17 +45,79 @@ func difference(seed uint64) string {
 	return fmt.Sprintf("%d or %d lines", len(a), len(b))
 }
 
+// TestSeeds runs a range of seeds on all processors. A campaign that was
+// interrupted goes on with the -start that its last line of progress names.
+//
+//	go test ./sim -run '^TestSeeds$' -seeds=100000 -start=1 -timeout=0 -v
 func TestSeeds(t *testing.T) {
-	for seed := *start; seed < *start+uint64(*seeds); seed++ {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			r := runTwice(t, seed)
-			t.Logf("%d events, %+v, %v", r.Events, r.Stats, r.Knobs)
+	begin := time.Now()
+	var next atomic.Uint64
+	next.Store(*start)
+	end := *start + uint64(*seeds)
+	var mutex sync.Mutex
+	var failed []string
+	sum := newSummary()
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for {
+				seed := next.Add(1) - 1
+				if seed >= end {
+					return
+				}
+				r := Run(seed, Options{})
+				differs := ""
+				if *twice > 0 && seed%*twice == 0 {
+					differs = difference(seed, "", r.Hash)
+				}
+				mutex.Lock()
+				sum.add(&r)
+				if done := sum.seeds; done%1000 == 0 {
+					fmt.Fprintf(os.Stderr, "%d seeds, %d failed, %.1f seeds/s; all below %d are begun\n",
+						done, len(failed), float64(done)/time.Since(begin).Seconds(), seed)
+				}
+				if r.Err != nil && len(failed) < 20 {
+					fmt.Fprintf(os.Stderr, "seed %d: %v\n", seed, r.Err)
+					failed = append(failed, fmt.Sprintf("seed %d: %v\nknobs %v\n  %s", seed, r.Err, r.Knobs, command(seed, "")))
+				}
+				if differs != "" {
+					failed = append(failed, fmt.Sprintf("seed %d is not deterministic: %s\n  %s", seed, differs, command(seed, "")))
+				}
+				mutex.Unlock()
+			}
 		})
+	}
+	group.Wait()
+	took := time.Since(begin)
+	t.Logf("%d seeds from %d in %v, %.1f seeds/s\n%s", sum.seeds, *start, took.Round(time.Second), float64(sum.seeds)/took.Seconds(), sum)
+	for _, f := range failed {
+		t.Error(f)
+	}
+	if sum.failed > len(failed) {
+		t.Errorf("%d seeds failed, the first %d are listed", sum.failed, len(failed))
 	}
 }
 
-// TestRegressions runs the seeds that failed once.
+// TestSeed runs one world, prints all of its trace, and if it breaks, the smallest
+// world that breaks alike.
+func TestSeed(t *testing.T) {
+	if *seed1 == 0 {
+		t.Skip("no -seed")
+	}
+	r := Run(*seed1, Options{Full: true, Knobs: *knobs})
+	if testing.Verbose() {
+		t.Logf("trace:\n%s", strings.Join(r.Trace, "\n"))
+	}
+	t.Logf("%d events, %+v\nknobs %v", r.Events, r.Stats, r.Knobs)
+	if r.Err == nil {
+		return
+	}
+	t.Errorf("seed %d: %v", *seed1, r.Err)
+	small, tried := shrink(*seed1, *knobs, r.Err)
+	t.Logf("after %d worlds this is the smallest that breaks alike:\n  %s", tried, command(*seed1, small))
+}
+
+// TestRegressions runs the worlds that failed once.
 func TestRegressions(t *testing.T) {
 	raw, err := os.ReadFile("testdata/seeds.txt")
 	if err != nil {
@@ -72,9 +132,15 @@ func TestRegressions(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
+		knobs := ""
+		if len(fields) > 1 && strings.Contains(fields[1], "=") {
+			knobs = fields[1]
+		}
 		t.Run(fields[0], func(t *testing.T) {
 			t.Parallel()
-			runTwice(t, seed)
+			if r := Run(seed, Options{Knobs: knobs}); r.Err != nil {
+				t.Errorf("%v\nknobs %v\n  %s", r.Err, r.Knobs, command(seed, knobs))
+			}
 		})
 	}
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,6 +11,7 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/federation"
+	"frostfed/policy"
 	"frostfed/protocols"
 )
 
@@ -19,7 +22,6 @@ type workload struct {
 	keys     []*wantedKey
 	lists    []*wantedList
 	tampered map[chainhash.Hash]bool
-	early    bool        // the adversary was there before the keys
 	turn     *wantedList // of careful operators: the list they are at
 	finished bool
 }
@@ -31,6 +33,7 @@ type wantedKey struct {
 	ready   map[int]bool     // members that have it
 	scripts [][]byte         // addresses given out
 	funded  int
+	topped  int64 // when the last payment was added for want of money
 }
 
 // wantedList is a payout list on its way to the members.
@@ -39,6 +42,7 @@ type wantedList struct {
 	key     *wantedKey
 	holders map[int]bool
 	tries   int
+	txs     []*wire.MsgTx // that were proposed for it
 }
 
 func newWorkload(w *world) *workload {
@@ -63,10 +67,10 @@ func (wl *workload) schedule() {
 			w.at(at, func() { wl.deliver(l, m) })
 		}
 	}
-	// Without keys most worlds are dull, so the adversary mostly waits for them.
-	if k.Faulty > 0 && w.rng.IntN(8) == 0 {
-		wl.early = true
-		w.after(1_000, w.turnFaulty)
+	// Without keys most worlds are dull, so the adversary mostly waits for them;
+	// see keyReady.
+	if k.Early && !k.Adaptive {
+		w.after(1_000, func() { w.turnFaulty(int(w.seed % 7)) })
 	}
 	w.after(5_000, wl.review)
 }
@@ -99,12 +103,19 @@ func (wl *workload) pick() *member {
 	return up[wl.w.rng.IntN(len(up))]
 }
 
-// makeKey asks for a key until some member knows of it. A command may be lost
-// with the process that was given it.
+// makeKey asks for a key as long as no honest member has it or knows of a ceremony
+// that may still make it. A command may be lost with the process that was given
+// it, and a ceremony may fail with too many members voted out.
 func (wl *workload) makeKey(key *wantedKey) {
 	w := wl.w
-	for _, m := range w.members {
-		if m.core != nil && slices.ContainsFunc(m.core.Keys(), func(v federation.KeyView) bool { return v.Label == key.label }) {
+	if len(key.ready) > 0 {
+		return
+	}
+	for _, m := range w.honest() {
+		if m.core != nil && slices.ContainsFunc(m.core.Keys(), func(v federation.KeyView) bool {
+			return v.Label == key.label && v.Phase != "failed"
+		}) {
+			w.after(20_000, func() { wl.makeKey(key) })
 			return
 		}
 	}
@@ -140,19 +151,14 @@ func (wl *workload) keyReady(m *member, d federation.KeyReady) {
 		}
 	}
 	w := wl.w
-	if w.knobs.Faulty == 0 || len(w.honest()) < w.knobs.N {
-		return
-	}
 	for _, key := range wl.keys {
 		if len(key.ready) < w.knobs.N {
 			return
 		}
 	}
-	w.after(1+w.rng.Int64N(20_000), func() {
-		if len(w.honest()) == w.knobs.N {
-			w.turnFaulty()
-		}
-	})
+	if !w.knobs.Early && !w.knobs.Adaptive {
+		w.after(1+w.rng.Int64N(20_000), func() { w.turnFaulty(int(w.seed % 7)) })
+	}
 }
 
 // fund pays to a fresh address of some member.
@@ -166,11 +172,15 @@ func (wl *workload) fund(key *wantedKey) {
 	m.give(func(now protocols.Time) federation.Effects {
 		d, e, err := m.core.NewAddress(now, key.id.String())
 		w.trace.add(w.now, "address %d: %s %v", m.index, d.Address, err)
-		if err != nil {
+		switch {
+		case err == nil:
+			key.scripts = append(key.scripts, d.Script)
+		case errors.Is(err, federation.ErrGap) && len(key.scripts) > 0:
+			d.Script = key.scripts[w.rng.IntN(len(key.scripts))] // as people do
+		default:
 			w.after(3_000, func() { wl.fund(key) }) // not active here yet
 			return e
 		}
-		key.scripts = append(key.scripts, d.Script)
 		amount := 200_000 + w.rng.Int64N(600_000)
 		w.after(1_000, func() { // people need a moment to copy it
 			key.funded++
@@ -178,6 +188,32 @@ func (wl *workload) fund(key *wantedKey) {
 		})
 		return e
 	})
+}
+
+// restarted has the operator of a member whose disk forgets give it again what it
+// lost.
+func (wl *workload) restarted(m *member) {
+	if !m.disk.forgets {
+		return
+	}
+	for _, l := range wl.lists {
+		if l.holders[m.index] {
+			wl.w.after(1_000, func() {
+				if !wl.holds(l, m) {
+					wl.deliver(l, m)
+				}
+			})
+		}
+	}
+}
+
+// stolen has payers that took a payment back make another one.
+func (wl *workload) stolen(script []byte) {
+	for _, key := range wl.keys {
+		if slices.ContainsFunc(key.scripts, func(s []byte) bool { return bytes.Equal(s, script) }) {
+			wl.w.after(10_000+wl.w.rng.Int64N(20_000), func() { wl.fund(key) })
+		}
+	}
 }
 
 // deliver hands a member its own copy of a list; the operator tries again until
@@ -192,6 +228,7 @@ func (wl *workload) deliver(l *wantedList, m *member) {
 	}
 	m.give(func(now protocols.Time) federation.Effects {
 		w.trace.add(w.now, "list %d %s", m.index, l.list.Reference)
+		l.holders[m.index] = true
 		return m.core.AddPayoutList(now, l.list)
 	})
 	// If the process dies with the command, the operator sees it and repeats.
@@ -243,9 +280,9 @@ func (wl *workload) pay(l *wantedList) {
 }
 
 // busy says that another list was proposed and is not paid: careful operators
-// pay one list at a time.
+// pay one list at a time, but do not wait for one that cannot be paid any more.
 func (wl *workload) busy(l *wantedList) bool {
-	return wl.turn != nil && wl.turn != l && !wl.w.check.paid[wl.turn.list.ID()]
+	return wl.turn != nil && wl.turn != l && !wl.w.check.paid[wl.turn.list.ID()] && !wl.w.check.hopeless(wl.turn)
 }
 
 func (wl *workload) propose(l *wantedList, m *member) {
@@ -260,15 +297,29 @@ func (wl *workload) propose(l *wantedList, m *member) {
 				return e
 			}
 		}
+		if _, spend, err := m.core.PlanPayout(req); err == nil {
+			l.txs = append(l.txs, spend.Tx) // what Pay is going to propose
+		}
 		id, e, err := m.core.Pay(now, req)
 		if err == nil {
 			l.tries++
 			w.trace.add(w.now, "pay %d %s: request %s", m.index, l.list.Reference, id.String()[:8])
 		} else {
 			w.trace.add(w.now, "pay %d %s: %v", m.index, l.list.Reference, err)
+			wl.top(l.key, err)
 		}
 		return e
 	})
+}
+
+// top pays more to a key when a payout wants it: payments may have been taken back,
+// or never asked for by a process that died.
+func (wl *workload) top(key *wantedKey, err error) {
+	var refused *federation.RefusedError
+	if wl.w.calm && errors.As(err, &refused) && refused.Verdict.Rule == policy.FundsMissing && wl.w.now > key.topped+60_000 {
+		key.topped = wl.w.now
+		wl.fund(key)
+	}
 }
 
 // tamper proposes a transaction that pays something else than the list.
@@ -327,9 +378,6 @@ func (wl *workload) missing() string {
 			return fmt.Sprintf("member %d is down", m.index)
 		}
 	}
-	if wl.early {
-		return "" // one member that does not take part prevents every key
-	}
 	for _, key := range wl.keys {
 		for _, m := range w.honest() {
 			if what := wl.missingKey(key, m); what != "" {
@@ -347,9 +395,14 @@ func (wl *workload) missing() string {
 	return ""
 }
 
+// missingKey says what is missing of a key at a member. Whoever was voted out
+// while it was made has no part of it.
 func (wl *workload) missingKey(key *wantedKey, m *member) string {
+	if wl.w.check.excluded(key.label, m.index) {
+		return ""
+	}
 	for _, v := range m.core.Keys() {
-		if v.ID == key.id && v.ID != (federation.KeyID{}) && (v.Phase == "complete" || wl.w.knobs.Faulty > 0) {
+		if v.ID == key.id && v.ID != (federation.KeyID{}) && (v.Phase == "complete" || wl.w.knobs.faulty() > 0) {
 			return ""
 		}
 	}
@@ -357,6 +410,9 @@ func (wl *workload) missingKey(key *wantedKey, m *member) string {
 }
 
 func (wl *workload) missingPayout(l *wantedList, m *member) string {
+	if !l.key.ready[m.index] && wl.w.check.excluded(l.key.label, m.index) {
+		return ""
+	}
 	state := "unknown"
 	for _, r := range m.core.Requests() {
 		if r.Kind == federation.KindPayout && r.List == l.list.ID() {

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 
 	"frostfed/bitcoin"
 	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/policy"
+	"frostfed/protocols"
 	"frostfed/protocols/membership"
 )
 
@@ -27,7 +29,8 @@ const (
 // Options of a run.
 type Options struct {
 	Mutant Mutant
-	Full   bool // keep the whole trace, not only its end
+	Full   bool   // keep the whole trace, not only its end
+	Knobs  string // that differ from those the seed draws, as Knobs.String lists them
 }
 
 // Report is what came of a seed.
@@ -76,6 +79,8 @@ type world struct {
 	work    *workload
 	check   *checker
 	crashes int
+	plan    *plan // of faulty members that conspire
+	tempted bool  // the adaptive adversary has begun
 }
 
 // Run simulates one seed.
@@ -84,8 +89,10 @@ func Run(seed uint64, o Options) (report Report) {
 	if o.Full {
 		keep = 0
 	}
-	w := &world{seed: seed, mutant: o.Mutant, rng: rand.New(rand.NewPCG(seed, 0x66726f7374)), trace: newTrace(keep)}
-	w.knobs = draw(w.rng)
+	w := &world{seed: seed, mutant: o.Mutant, knobs: draw(seed), rng: rand.New(rand.NewPCG(seed, 0x66726f7374)), trace: newTrace(keep)}
+	if err := w.knobs.set(o.Knobs); err != nil {
+		return Report{Seed: seed, Err: err}
+	}
 	report = Report{Seed: seed, Knobs: w.knobs}
 	defer func() {
 		if p := recover(); p != nil {
@@ -98,6 +105,7 @@ func Run(seed uint64, o Options) (report Report) {
 		report.Hash, report.Trace = w.trace.hash(), w.trace.tail()
 		if w.check != nil {
 			report.Stats = w.check.stats
+			report.Stats.Crashes = w.crashes
 		}
 	}()
 	w.build()
@@ -158,7 +166,12 @@ func (w *world) build() {
 	for i, card := range charter.Cards {
 		w.members = append(w.members, &member{w: w, index: i, disk: newDisk(), cfg: federation.Config{
 			Charter: charter, Self: card.NodeID(), Host: &keys[card.Host].Host, Policy: rules, Gap: 4, Version: "sim",
-			Pool: w.knobs.Pool, Addresses: addresses}})
+			Pool: w.knobs.Pool, Silence: protocols.Time(w.knobs.Silence), Addresses: addresses}})
+	}
+	for i, who := range w.rng.Perm(w.knobs.N) {
+		if i < w.knobs.Forget {
+			w.members[who].disk.forgets = true
+		}
 	}
 	w.net, w.check, w.work = newNetwork(w), newChecker(w), newWorkload(w)
 	w.chain = newChain(w)
@@ -172,6 +185,17 @@ func (w *world) schedule() {
 		w.after(w.rng.Int64N(3_000), m.start)
 	}
 	within := func(f func()) { w.at(w.rng.Int64N(k.FaultTime), f) }
+	for _, m := range w.members {
+		if m.disk.forgets {
+			for range 3 {
+				within(func() {
+					if m.core != nil {
+						m.crash()
+					}
+				})
+			}
+		}
+	}
 	for range k.Cuts {
 		within(w.net.partition)
 	}
@@ -180,7 +204,15 @@ func (w *world) schedule() {
 		if w.rng.IntN(6) == 0 {
 			depth = 6
 		}
-		within(func() { w.chain.reorg(depth); w.announceTip() })
+		within(func() { w.chain.reorg(depth, false); w.announceTip() })
+	}
+	for range k.DeepReorgs {
+		depth := 7 + w.rng.IntN(6)
+		within(func() { w.chain.reorg(depth, false); w.announceTip() })
+	}
+	for range k.DoubleSpends {
+		depth := 1 + w.rng.IntN(4)
+		within(func() { w.chain.reorg(depth, true); w.announceTip() })
 	}
 	w.after(k.BlockTime, w.block)
 	w.work.schedule()
@@ -217,16 +249,46 @@ func (w *world) becomeCalm() {
 	w.at(w.now+w.knobs.CalmTime, func() { w.work.overdue() })
 }
 
-// turnFaulty lets the adversary take over its members.
-func (w *world) turnFaulty() {
-	for i := range w.knobs.Faulty {
-		m := w.members[(i*2+int(w.seed%7))%w.knobs.N]
-		w.trace.add(w.now, "faulty %d: %s", m.index, w.knobs.Adversary)
-		m.faulty, m.adversary = true, newAdversary(w.knobs.Adversary)
-		if m.adversary == nil {
-			m.stop()
+// turnFaulty lets the adversary take over its members. The one who tempted it, if
+// somebody did, comes first. Members whose disks forget count as faulty already.
+func (w *world) turnFaulty(first int) {
+	kinds := w.knobs.kinds()
+	if len(kinds) == 0 || len(w.honest()) < w.knobs.N {
+		return
+	}
+	var takeover []*member
+	for i := range w.knobs.N {
+		if m := w.members[(first+2*i+i/((w.knobs.N+1)/2))%w.knobs.N]; !m.disk.forgets && !slices.Contains(takeover, m) {
+			takeover = append(takeover, m)
 		}
 	}
+	for i, kind := range kinds[:min(len(kinds), len(takeover))] {
+		m := takeover[i]
+		w.trace.add(w.now, "faulty %d: %s", m.index, kind)
+		m.faulty, m.kind = true, kind
+		m.stop()
+		m.start()
+	}
+}
+
+// tempt tells the adaptive adversary what an honest member is about to do: to
+// broadcast its part of a key, or to coordinate the signing of a request. It
+// corrupts who does that first.
+func (w *world) tempt(m *member, protocol protocols.Protocol) {
+	k := w.knobs
+	if !k.Adaptive || w.tempted || k.Early != (protocol == protocols.Echo) {
+		return
+	}
+	w.tempted = true
+	w.after(0, func() { w.turnFaulty(m.index) })
+}
+
+// indices names members by number.
+func (w *world) indices(ids []protocols.NodeID) (out []int) {
+	for _, id := range ids {
+		out = append(out, w.charter.Index(id))
+	}
+	return out
 }
 
 // honest lists the members that are not faulty.

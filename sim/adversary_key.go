@@ -1,0 +1,255 @@
+package sim
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+
+	"frostfed/crypto/chilldkg"
+	"frostfed/crypto/memberkey"
+	"frostfed/protocols"
+	"frostfed/protocols/echo"
+	"frostfed/protocols/frost/dkg"
+)
+
+// What faulty members do when a key is made, and to broadcasts in general.
+
+// Kinds of messages of protocols/frost/dkg, from its documents.
+const (
+	dkgCertSig, dkgAck, dkgWant         = 1, 2, 3
+	dkgRecovery, dkgExclude, dkgRelayed = 4, 5, 6
+)
+
+// swap is a broadcast for which some members get another payload. Towards them
+// the member stands by the lie in all its votes; towards its own core by the
+// truth.
+type swap struct {
+	truth, lie       echo.Hash
+	truthSig, lieSig [64]byte
+	payload          []byte // of the lie
+	original         []byte
+}
+
+// forger swaps payloads of its own broadcasts.
+type forger struct {
+	honest
+	plan  *plan
+	kind  string
+	swaps map[string]*swap // by topic; nil: this one stays as it is
+}
+
+func newForger(kind string, aim *plan) *forger {
+	return &forger{plan: aim, kind: kind, swaps: make(map[string]*swap)}
+}
+
+// told says whether a member gets the lie.
+func (f *forger) told(i int) bool { return f.kind != "equivocator" || f.plan.other(i) }
+
+func (f *forger) out(p *puppet, l letter) []letter {
+	m, ok := parseEcho(l)
+	if !ok {
+		return []letter{l}
+	}
+	own := m.kind == echoSend || m.sender == string(p.m.cfg.Self)
+	if !own || !f.told(l.to) {
+		return []letter{l}
+	}
+	if m.kind == echoSend {
+		m.sender = string(p.m.cfg.Self)
+		if _, known := f.swaps[m.topic]; !known {
+			f.swaps[m.topic] = f.newSwap(p, m)
+		}
+	}
+	if s := f.swaps[m.topic]; s != nil {
+		if m.hasHash() {
+			m.hash = s.lie
+		}
+		m.sig = s.lieSig
+		if m.hasPayload() {
+			m.payload = s.payload
+		}
+		l.body = m.encode()
+	}
+	return []letter{l}
+}
+
+func (f *forger) in(_ *puppet, l letter) *letter {
+	m, ok := parseEcho(l)
+	if !ok || m.kind == echoSend {
+		return &l
+	}
+	s := f.swaps[m.topic]
+	switch {
+	case s == nil:
+		return &l
+	case m.hasHash() && m.hash == s.lie:
+		m.hash, m.sig = s.truth, s.truthSig
+	case m.hasPayload() && bytes.Equal(m.payload, s.payload):
+		m.payload = s.original
+	default:
+		return &l
+	}
+	l.body = m.encode()
+	return &l
+}
+
+func (f *forger) newSwap(p *puppet, m echoMessage) *swap {
+	lie := f.lie(p, m.topic, m.payload)
+	if lie == nil {
+		return nil
+	}
+	s := &swap{truth: echo.HashPayload(m.payload), truthSig: m.sig, lie: echo.HashPayload(lie), payload: lie, original: m.payload}
+	s.lieSig = p.signBroadcast(m.topic, s.lie)
+	return s
+}
+
+// lie makes the other payload, or nil.
+func (f *forger) lie(p *puppet, topic string, payload []byte) []byte {
+	w := p.m.w
+	id, complaint, ok := dkg.ParseTopic(topic)
+	if !ok || complaint {
+		if f.kind == "equivocator" {
+			return spoil(w, payload)
+		}
+		return nil
+	}
+	params := w.firstAttempt(payload)
+	switch {
+	case f.kind == "badm1" || params == nil:
+		return spoil(w, payload)
+	case f.kind == "equivocator":
+		return deal(p, params, id) // as good as the other one
+	}
+	// A dealing for which some members have other keys: their shares are wrong,
+	// and all that can be checked in public is right.
+	var keys [][]byte
+	for i := range params.N() {
+		key := params.HostPubkey(i)
+		if i == f.plan.victim || f.plan.other(i) && i != p.m.index {
+			foreign, err := memberkey.Derive(bytes.Repeat([]byte{byte(100 + i)}, memberkey.SeedSize), 0)
+			if err != nil {
+				panic(err)
+			}
+			key = foreign.Host.Public()
+		}
+		keys = append(keys, key[:])
+	}
+	foreign, err := chilldkg.NewSessionParams(keys, params.T())
+	if err != nil {
+		panic(err)
+	}
+	return deal(p, foreign, id)
+}
+
+// deal makes a first message with the keys of the member.
+func deal(p *puppet, params *chilldkg.SessionParams, id dkg.SessionID) []byte {
+	host := p.m.cfg.Host.Secret()
+	random := sha256.Sum256(append([]byte{byte(p.m.index)}, id[:]...))
+	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(id), random[:])
+	if err != nil {
+		panic(err) // the parameters name the member
+	}
+	return m1
+}
+
+// firstAttempt returns the parameters of a session if all members deal in it, as
+// the size of a first message tells.
+func (w *world) firstAttempt(m1 []byte) *chilldkg.SessionParams {
+	var keys [][]byte
+	for _, card := range w.charter.Cards {
+		keys = append(keys, card.Host[:])
+	}
+	params, err := chilldkg.NewSessionParams(keys, w.knobs.T)
+	if err != nil || len(m1) != params.DealingSize() {
+		return nil
+	}
+	return params
+}
+
+// signBroadcast signs a SEND.
+func (p *puppet) signBroadcast(topic string, hash echo.Hash) [64]byte {
+	sig, err := p.m.cfg.Host.Sign(echoPreimage(p.m.w.charter.ID(), string(p.m.cfg.Self), topic, hash), [32]byte{byte(p.m.index)})
+	if err != nil {
+		panic(err)
+	}
+	return sig
+}
+
+// withholder takes what broadcasts bring and helps none of them on.
+type withholder struct{ honest }
+
+func (withholder) out(_ *puppet, l letter) []letter {
+	if m, ok := parseEcho(l); ok && (m.kind == echoEcho || m.kind == echoReady || m.kind == echoPayload) {
+		return nil
+	}
+	return []letter{l}
+}
+
+// complainer accuses an honest dealer: with a proof that proves nothing, in
+// every session.
+type complainer struct {
+	honest
+	plan *plan
+	done []dkg.SessionID
+}
+
+func (c *complainer) out(p *puppet, l letter) []letter {
+	out := []letter{l}
+	m, ok := parseEcho(l)
+	if !ok || m.kind != echoSend {
+		return out
+	}
+	id, complaint, ok := dkg.ParseTopic(m.topic)
+	if !ok || complaint || slices.Contains(c.done, id) {
+		return out
+	}
+	c.done = append(c.done, id)
+	forged := make([]byte, chilldkg.ComplaintSize)
+	forged[3], forged[7] = byte(p.m.index), byte(c.plan.victim)
+	foreign := p.m.w.charter.Cards[p.m.index].Host
+	copy(forged[8:], foreign[:]) // a point
+	forged[50] = 1
+	topic := dkg.ComplaintTopic(id)
+	lie := echoMessage{kind: echoSend, topic: topic, payload: forged}
+	lie.sig = p.signBroadcast(topic, echo.HashPayload(forged))
+	for to := range p.m.w.knobs.N {
+		out = append(out, letter{from: l.from, to: to, protocol: protocols.Echo, body: lie.encode(), delay: p.m.w.rng.Int64N(3_000)})
+	}
+	return out
+}
+
+// voter votes against an honest member in every ceremony, and relays votes of
+// others that it made up.
+type voter struct {
+	honest
+	plan *plan
+	done []dkg.SessionID
+}
+
+func (v *voter) out(p *puppet, l letter) []letter {
+	out := []letter{l}
+	m, ok := parseEcho(l)
+	if !ok || m.kind != echoSend {
+		return out
+	}
+	w := p.m.w
+	id, complaint, ok := dkg.ParseTopic(m.topic)
+	params := w.firstAttempt(m.payload)
+	if !ok || complaint || params == nil || slices.Contains(v.done, id) || v.plan.victim == p.m.index {
+		return out
+	}
+	v.done = append(v.done, id)
+	host := p.m.cfg.Host.Secret()
+	reason := byte(1 + w.rng.IntN(4))
+	sig, err := chilldkg.SignExclusion(host[:], params, chilldkg.SessionID(id), v.plan.victim, reason, make([]byte, 32))
+	if err != nil {
+		panic(err)
+	}
+	vote := append([]byte{dkgExclude}, id[:]...)
+	vote = append(vote, byte(v.plan.victim), 1, byte(p.m.index), reason)
+	vote = append(vote, sig[:]...)
+	for to := range w.knobs.N {
+		out = append(out, letter{from: l.from, to: to, protocol: protocols.DKG, body: vote, delay: w.rng.Int64N(3_000)})
+	}
+	return out
+}
