@@ -3,7 +3,7 @@ SEEDS ?= 500
 START ?= 1
 TIME  ?= 30s
 
-.PHONY: help check test race sim exhaust fuzz e2e demo bench cover gen ci
+.PHONY: help check test race sim exhaust timing fuzz e2e demo bench cover gen ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ sim: ## simulated federations: make sim SEEDS=20000 START=1
 
 exhaust: ## the cryptography over a group of 13 elements: every share, nonce and lie
 	go vet -tags toygroup ./crypto/... && go test -tags toygroup ./crypto/...
+
+timing: ## whether multiplications by secrets take a time that depends on them; wants an idle machine
+	go test ./crypto/internal/secp -run TestTiming -timing=100000 -timeout=0 -v
 
 fuzz: ## every fuzz target for TIME
 	.ci/fuzz $(TIME)
