@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"frostfed/protocols"
+	"frostfed/test/alloc"
 )
 
 // samples are one valid message of each kind, signed by alice for "topic".
@@ -32,7 +33,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(m.encode()[:len(m.encode())-1])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := decode(b)
+		var m message
+		var err error
+		alloc.Limit(t, len(b), 8, 0, func() { m, err = decode(b) })
 		if err != nil {
 			if !errors.Is(err, errMessage) {
 				t.Fatalf("untyped error %v", err)
@@ -49,7 +52,9 @@ func FuzzVerifyEquivocation(f *testing.F) {
 	f.Add(proofOf("alice", "topic", "a", "b"))
 	f.Add([]byte{proofVersion, 1, 'a', 1, 't'})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		eq, err := VerifyEquivocation(federation, b, verify)
+		var eq Equivocation
+		var err error
+		alloc.Limit(t, len(b), 16, 0, func() { eq, err = VerifyEquivocation(federation, b, verify) })
 		if err != nil {
 			if !errors.Is(err, ErrProof) {
 				t.Fatalf("untyped error %v", err)
@@ -72,7 +77,9 @@ func FuzzDecodeVotes(f *testing.F) {
 		f.Add(r.Value)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, _, err := decodeVotes(b); err != nil && !errors.Is(err, ErrRecord) {
+		var err error
+		alloc.Limit(t, len(b), 16, 0, func() { _, _, err = decodeVotes(b) })
+		if err != nil && !errors.Is(err, ErrRecord) {
 			t.Fatalf("untyped error %v", err)
 		}
 		// A corrupt record is an error, never a panic.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"testing"
+
+	"frostfed/test/alloc"
 )
 
 // FuzzDecode: what decodes encodes to the same bytes.
@@ -15,7 +17,9 @@ func FuzzDecode(f *testing.F) {
 	f.Add(message{kind: kindExclude, votes: []ballot{{1, vote{reason: VoteShare}}, {3, vote{reason: VoteSilent}}}}.encode())
 	f.Add(message{kind: kindRelay, certs: []relayed{{participant: 1}, {participant: 2}}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := decode(b)
+		var m message
+		var err error
+		alloc.Limit(t, len(b), 16, 0, func() { m, err = decode(b) })
 		if err == nil && !bytes.Equal(m.encode(), b) {
 			t.Fatalf("%x encodes to %x", b, m.encode())
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"frostfed/protocols"
+	"frostfed/test/alloc"
 )
 
 // samples has one message of each kind.
@@ -146,7 +147,9 @@ func FuzzDecode(f *testing.F) {
 		f.Add(m.encode())
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		m, err := decode(raw)
+		var m message
+		var err error
+		alloc.Limit(t, len(raw), 32, 0, func() { m, err = decode(raw) })
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) {
 				t.Fatal(err)
