@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+
+	"frostfed/bitcoin"
 )
 
 func FuzzDecode(f *testing.F) {
@@ -71,6 +73,28 @@ func FuzzDecodeTx(f *testing.F) {
 		var again bytes.Buffer
 		if err := tx.SerializeNoWitness(&again); err != nil || !bytes.Equal(again.Bytes(), raw) {
 			t.Fatal("not canonical")
+		}
+	})
+}
+
+func FuzzDecodeProposal(f *testing.F) {
+	e := mustNew(f, founding(keyA, 2))
+	p := Proposal{Next: e, Deposits: depositsOf(e), FeeRate: 500, Sweep: []bitcoin.Coin{
+		{OutPoint: outPoint("a", 1), Amount: 5000}, {OutPoint: outPoint("a", 2), Amount: 6000, Path: SweepPath}}}
+	f.Add(p.Bytes())
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		p, err := DecodeProposal(raw)
+		if err != nil {
+			if !errors.Is(err, ErrProposal) && !errors.Is(err, ErrDescriptor) {
+				t.Fatalf("untyped error: %v", err)
+			}
+			return
+		}
+		if !bytes.Equal(p.Bytes(), raw) {
+			t.Fatal("not canonical")
+		}
+		if tr, err := Build(nil, *p); err == nil && tr.Spend.Fee() < bitcoin.MinFeeRate.Fee(tr.Spend.Weight()) {
+			t.Fatal("built without a fee")
 		}
 	})
 }

@@ -13,12 +13,9 @@ import (
 // ErrProof means that a proof of an epoch proves nothing.
 var ErrProof = errors.New("bad proof of an epoch")
 
-const (
-	// MaxProof bounds what DecodeProof reads: with most exits one block is spoken
-	// for, and nobody needs several.
-	MaxProof = 16 << 20
-	maxSweep = int(bitcoin.MaxStandardWeight) / (4 * 41)
-)
+// MaxProof bounds what DecodeProof reads: a federation whose exits fill more than
+// a few blocks is no more.
+const MaxProof = 16 << 20
 
 // Proof shows an outsider that an epoch began. It holds no transaction: the
 // verifier builds that from the rest.
@@ -85,13 +82,7 @@ func (p *Proof) Bytes() []byte {
 	for _, op := range p.Deposits {
 		addOutPoint(b, op)
 	}
-	b.AddUint16(uint16(len(p.Sweep)))
-	for _, c := range p.Sweep {
-		addOutPoint(b, c.OutPoint)
-		b.AddUint64(uint64(c.Amount))
-		b.AddUint8(uint8(c.Path.Branch))
-		b.AddUint32(c.Path.Index)
-	}
+	addSweep(b, p.Sweep)
 	b.AddUint16(uint16(len(p.Signatures)))
 	for _, sig := range p.Signatures {
 		b.AddBytes(sig[:])
@@ -111,7 +102,7 @@ func DecodeProof(raw []byte) (*Proof, error) {
 	p := new(Proof)
 	s := cryptobyte.String(raw)
 	var v, deposits, exits uint8
-	var sweep, signatures uint16
+	var signatures uint16
 	var descriptor cryptobyte.String
 	if len(raw) > MaxProof || !s.ReadUint8(&v) || v != version || !s.ReadUint24LengthPrefixed(&descriptor) {
 		return nil, damaged
@@ -129,20 +120,7 @@ func DecodeProof(raw []byte) (*Proof, error) {
 			return nil, damaged
 		}
 	}
-	if !s.ReadUint16(&sweep) || int(sweep) > maxSweep {
-		return nil, damaged
-	}
-	for i := range sweep {
-		var c bitcoin.Coin
-		var branch uint8
-		if !readOutPoint(&s, &c.OutPoint) || !readSat(&s, &c.Amount) || !s.ReadUint8(&branch) || !s.ReadUint32(&c.Path.Index) ||
-			i > 0 && compareOutPoints(p.Sweep[i-1].OutPoint, c.OutPoint) >= 0 {
-			return nil, damaged
-		}
-		c.Path.Branch = bitcoin.Branch(branch)
-		p.Sweep = append(p.Sweep, c)
-	}
-	if !s.ReadUint16(&signatures) || int(signatures)*64 > len(s) {
+	if !readSweep(&s, &p.Sweep) || !s.ReadUint16(&signatures) || int(signatures)*64 > len(s) {
 		return nil, damaged
 	}
 	p.Signatures = make([][64]byte, signatures)

@@ -1,8 +1,6 @@
 package epoch
 
 import (
-	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,22 +16,6 @@ var (
 	ErrSweep   = errors.New("bad coin to sweep")
 	ErrPot     = errors.New("the pot does not pay for the transition")
 )
-
-// Deposit is an applicant's unspent output of Epoch.Deposit. Its value is always
-// that of the bond and the entry fee.
-type Deposit struct {
-	Bond     [32]byte // whose: the applicant's bond key
-	OutPoint wire.OutPoint
-}
-
-// Proposal is all that a transition is made from besides the state it continues.
-type Proposal struct {
-	Next     *Epoch
-	Deposits []Deposit      // one for each who joins, in any order
-	Sweep    []bitcoin.Coin // receive and change coins of the old key, in any order
-	TopUp    bitcoin.Sat    // how much of the swept coins goes to the pot
-	FeeRate  bitcoin.SatPerKWU
-}
 
 // Transition is the transaction that ends one epoch and begins the next.
 type Transition struct {
@@ -206,13 +188,12 @@ func (a *assembly) deposits(payer *Epoch, p Proposal) error {
 	return nil
 }
 
-// sweep adds coins by outpoint. Their number is checked before the slow
-// derivations, by the least that each weighs (36 + 1 + 4 bytes, four units each).
+// sweep adds coins by outpoint. Their number is checked before the slow derivations.
 func (a *assembly) sweep(payer *Epoch, coins []bitcoin.Coin) error {
-	if len(coins)*4*41 > int(bitcoin.MaxStandardWeight) {
+	if len(coins) > maxSweep {
 		return fmt.Errorf("%w: %d coins to sweep", bitcoin.ErrTooHeavy, len(coins))
 	}
-	coins = slices.SortedFunc(slices.Values(coins), func(a, b bitcoin.Coin) int { return compareOutPoints(a.OutPoint, b.OutPoint) })
+	coins = slices.SortedFunc(slices.Values(coins), compareCoins)
 	for _, c := range coins {
 		if c.Path.Branch != bitcoin.Receive && c.Path.Branch != bitcoin.Change {
 			return fmt.Errorf("%w: %v is no coin to pay with", ErrSweep, c.Path)
@@ -281,9 +262,4 @@ func (a *assembly) refunds(prev *State, next *Epoch) {
 			a.pays(amount, m.Refund, nil)
 		}
 	}
-}
-
-// compareOutPoints orders by the bytes of the encoding.
-func compareOutPoints(a, b wire.OutPoint) int {
-	return cmp.Or(bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Index, b.Index))
 }

@@ -129,6 +129,13 @@ func TestLayout(t *testing.T) {
 	}
 	signAll(t, tr, keyA)
 
+	decoded, err := DecodeProposal(p.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again := mustBuild(t, state, *decoded); !bytes.Equal(again.Spend.Bytes(), tr.Spend.Bytes()) {
+		t.Error("the decoded proposal is another")
+	}
 	// Every order of the same proposal makes the same bytes.
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 10 {
@@ -138,6 +145,9 @@ func TestLayout(t *testing.T) {
 		rng.Shuffle(len(q.Sweep), func(i, j int) { q.Sweep[i], q.Sweep[j] = q.Sweep[j], q.Sweep[i] })
 		if again := mustBuild(t, state, q); !bytes.Equal(again.Spend.Bytes(), tr.Spend.Bytes()) {
 			t.Fatal("the order of a proposal shows in the transaction")
+		}
+		if !bytes.Equal(q.Bytes(), p.Bytes()) {
+			t.Fatal("the order of a proposal shows in its bytes")
 		}
 	}
 }

@@ -72,12 +72,12 @@ func (c *Confirmed) next(founding [32]byte, p *Proof, headers Headers) (*Confirm
 	if err := p.Inclusion.check(t.Spend.TxID(), next.Terms.Depth, headers); err != nil {
 		return nil, err
 	}
+	if err := p.checkExits(prev, next, headers); err != nil {
+		return nil, err
+	}
 	// The block covers no witness, only transactions without.
 	if _, err := t.Spend.Finish(p.Signatures); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProof, err)
-	}
-	if err := p.checkExits(prev, next, headers); err != nil {
-		return nil, err
 	}
 	return &Confirmed{*t.State(), p.Inclusion.Height, c.since(next, p.Inclusion.Height)}, nil
 }
