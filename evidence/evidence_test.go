@@ -5,7 +5,10 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"flag"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -167,4 +170,39 @@ func specimenID() (id membership.FederationID) {
 		return e.Charter.ID()
 	}
 	return id
+}
+
+var update = flag.Bool("update", false, "write the files that stand for this version of the format")
+
+// Files of this version stay readable, and convict.
+func TestGolden(t *testing.T) {
+	if *update {
+		charter, _ := newCharter(t, "pool")
+		text, err := charter.Text()
+		if err == nil {
+			err = os.WriteFile(filepath.Join("testdata", "charter.toml"), text, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for kind, e := range specimens() {
+		path := filepath.Join("testdata", kind+".pem")
+		if *update {
+			if err := os.WriteFile(path, e.PEM(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Parse(file)
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if v, err := e.Verify(); err != nil || v.Kind != kind || v.Culprit != liar {
+			t.Errorf("%s: %+v %v", kind, v, err)
+		}
+	}
 }

@@ -138,7 +138,10 @@ JSON: id, kind, culprit, place, words, federationId, federation, pinned.`,
 				return err
 			}
 			result, err := verifyEvidence(file, pin)
-			if err != nil {
+			switch {
+			case errors.Is(err, errOtherFederation):
+				return hinted(fmt.Errorf("%s: %w", args[0], err), "ask which federation it is about; it convicts nobody of yours")
+			case err != nil:
 				return hinted(fmt.Errorf("%s: %w", args[0], err), "ask for the file again; it convicts nobody as it is")
 			}
 			return a.show(result, func(w io.Writer) { printVerdict(w, result) })
@@ -167,13 +170,15 @@ func (a *app) federationPin(charter, federation string) (string, error) {
 	return strings.ToLower(federation), nil
 }
 
+var errOtherFederation = errors.New("it is about another federation")
+
 func verifyEvidence(file []byte, pin string) (evidenceResult, error) {
 	e, err := evidence.Parse(file)
 	if err != nil {
 		return evidenceResult{}, err
 	}
 	if id := e.Charter.ID().String(); pin != "" && id != pin {
-		return evidenceResult{}, fmt.Errorf("it is about another federation, %s", id)
+		return evidenceResult{}, fmt.Errorf("%w, %s", errOtherFederation, id)
 	}
 	v, err := e.Verify()
 	if err != nil {
@@ -191,7 +196,7 @@ func printVerdict(w io.Writer, r evidenceResult) {
 	fields(w, [][2]string{
 		{"kind", r.Kind}, {"member", fmt.Sprintf("%s (%d)", r.Culprit.Name, *r.Culprit.Index)},
 		{"peer", r.Culprit.PeerID}, {"host key", r.Culprit.HostKey}, {"where", r.Place}, {"evidence", r.ID},
-		{"federation", r.Federation}, {"id", r.FederationID},
+		{"federation", r.Federation}, {"its ID", r.FederationID},
 	})
 	if !r.Pinned {
 		fmt.Fprintln(w, "\nThe federation ID was not compared with one you know: anybody can found a federation\nof invented members. Use --charter or --federation.")

@@ -25,7 +25,7 @@ func (a *app) readFile(name string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if int64(len(body)) > limit {
-		return nil, fmt.Errorf("read %s: larger than %d bytes", name, limit)
+		return nil, fmt.Errorf("read %s: larger than %d bytes; see if it is the right file", name, limit)
 	}
 	return body, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"regexp"
 	"strings"
@@ -23,7 +24,8 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("FROSTFED_PASSPHRASE_FILE", env.WorkDir+"/pass")
-			return os.WriteFile(env.WorkDir+"/pass", []byte("correct horse battery\n"), 0o600)
+			return errors.Join(os.WriteFile(env.WorkDir+"/pass", []byte("correct horse battery\n"), 0o600),
+				os.CopyFS(env.WorkDir+"/evidence", os.DirFS("../../evidence/testdata")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": fails,
@@ -50,9 +52,9 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	if out := ts.ReadFile("stdout"); out != "" {
 		ts.Fatalf("an error left output: %q", out)
 	}
-	errors := ts.ReadFile("stderr")
-	if !strings.Contains(errors, "frostfed: error: ") || !strings.Contains(errors, "\nfrostfed: hint: ") {
-		ts.Fatalf("no error with a hint: %q", errors)
+	text := ts.ReadFile("stderr")
+	if !strings.Contains(text, "frostfed: error: ") || !strings.Contains(text, "\nfrostfed: hint: ") {
+		ts.Fatalf("no error with a hint: %q", text)
 	}
 }
 

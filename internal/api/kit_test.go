@@ -56,6 +56,12 @@ type member struct {
 
 func newMember(t *testing.T, change func(*policy.Config)) *member {
 	t.Helper()
+	return newMemberWith(t, change, nil)
+}
+
+// newMemberWith begins with records of an earlier life.
+func newMemberWith(t *testing.T, change func(*policy.Config), earlier func(*memberkey.Keys, *membership.Charter) []protocols.Record) *member {
+	t.Helper()
 	keys, err := memberkey.Derive(bytes.Repeat([]byte{1}, memberkey.SeedSize), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +86,11 @@ func newMember(t *testing.T, change func(*policy.Config)) *member {
 	db, err := store.Open(t.TempDir(), []byte("alice"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if earlier != nil {
+		if err := db.Commit(earlier(keys, charter)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	network := alone{seed: card.NodeID()}
 	d, err := daemon.Start(t.Context(), daemon.Config{
