@@ -15,6 +15,7 @@ import (
 	"frostfed/protocols/acked"
 	"frostfed/protocols/echo"
 	"frostfed/protocols/frost/dkg"
+	"frostfed/protocols/frost/roast"
 	"frostfed/protocols/frost/sign"
 	"frostfed/protocols/membership"
 )
@@ -75,7 +76,8 @@ type Core struct {
 	acked *acked.Machine
 	echo  *echo.Machine
 	dkg   *dkg.Machine
-	sign  *sign.Machine
+	sign  *sign.Machine  // Bitcoin
+	roast *roast.Machine // outside Bitcoin
 
 	ledger   ledger
 	keys     keyring
@@ -151,20 +153,21 @@ func newCore(cfg Config) (*Core, error) {
 
 // Prefixes of the records of each part.
 const (
-	echoPrefix = "e"
-	dkgPrefix  = "d"
-	signPrefix = "s"
-	ownPrefix  = "f"
+	echoPrefix  = "e"
+	dkgPrefix   = "d"
+	signPrefix  = "s"
+	roastPrefix = "m"
+	ownPrefix   = "f"
 )
 
 func (c *Core) startMachines(now protocols.Time, out *Effects, records map[string][]protocols.Record) error {
-	var random [8 + 16 + 16]byte
+	var random [8 + 3*16]byte
 	if _, err := io.ReadFull(c.cfg.Rand, random[:]); err != nil {
 		return fmt.Errorf("read randomness: %w", err)
 	}
 	// acked refuses boot 0; the chance is 2^-63.
 	boot := binary.BigEndian.Uint64(random[:8]) | 1
-	c.own.boot = [16]byte(random[24:])
+	c.own.boot = [16]byte(random[24:40])
 	var err error
 	var others []protocols.NodeID
 	for _, id := range c.members {
@@ -183,14 +186,19 @@ func (c *Core) startMachines(now protocols.Time, out *Effects, records map[strin
 	if err != nil {
 		return fmt.Errorf("restore signing: %w", err)
 	}
+	roastMachine, roastEffects, err := roast.Restore(c.roastConfig([16]byte(random[40:])), records[roastPrefix])
+	if err != nil {
+		return fmt.Errorf("restore signing of messages: %w", err)
+	}
 	dkgMachine, dkgEffects, err := dkg.Restore(c.dkgConfig(), records[dkgPrefix])
 	if err != nil {
 		return fmt.Errorf("restore key generation: %w", err)
 	}
-	c.echo, c.sign, c.dkg = echoMachine, signMachine, dkgMachine
+	c.echo, c.sign, c.dkg, c.roast = echoMachine, signMachine, dkgMachine, roastMachine
 	c.resumeDistrust()
 	c.resumeRefusals(now, out)
 	c.fromSign(now, out, signEffects)
+	c.fromRoast(now, out, roastEffects)
 	c.fromDKG(now, out, dkgEffects)
 	c.fromEcho(now, out, echoEffects)
 	return nil
@@ -217,13 +225,14 @@ func (c *Core) Tick(now protocols.Time) Effects {
 	c.fromEcho(now, &out, c.echo.Tick(now))
 	c.fromDKG(now, &out, c.dkg.Tick(now))
 	c.fromSign(now, &out, c.sign.Tick(now))
+	c.fromRoast(now, &out, c.roast.Tick(now))
 	c.fromAcked(now, &out, c.acked.Tick(now)) // last: it transmits what the others queued
 	return out
 }
 
 // Deadline is when Tick has something to do.
 func (c *Core) Deadline() protocols.Time {
-	next := min(c.acked.Deadline(), c.echo.Deadline(), c.dkg.Deadline(), c.sign.Deadline())
+	next := min(c.acked.Deadline(), c.echo.Deadline(), c.dkg.Deadline(), c.sign.Deadline(), c.roast.Deadline())
 	if tip, _ := c.ledger.tip(); tip != c.told {
 		next = min(next, c.helloAt)
 	}
@@ -238,6 +247,8 @@ func (c *Core) Done(now protocols.Time, job string, result any) Effects {
 		c.fromDKG(now, &out, c.dkg.Done(now, id, result))
 	case signPrefix:
 		c.fromSign(now, &out, c.sign.Done(now, id, result))
+	case roastPrefix:
+		c.fromRoast(now, &out, c.roast.Done(now, id, result))
 	}
 	return out
 }

@@ -135,7 +135,7 @@ type RequestSigned struct {
 	Request    RequestID
 	Kind       Kind
 	TxID       chainhash.Hash
-	Signatures [][64]byte
+	Signatures [][]byte // 64 bytes each; 65 for some keys outside Bitcoin
 }
 
 // RequestConfirmed says that a block holds the transaction.

@@ -54,6 +54,7 @@ var (
 // ceremony is a proposal to generate a key, as broadcast.
 type ceremony struct {
 	Label string
+	Suite dkg.Suite // Bitcoin, or outside
 	T     int
 	Birth bitcoin.Height // the proposer's tip
 	Nonce [16]byte       // makes two proposals of the same label different
@@ -74,6 +75,7 @@ func (p *ceremony) encode() []byte {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(ceremonyVersion)
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(p.Label)) })
+	b.AddUint8(uint8(p.Suite))
 	b.AddUint8(uint8(p.T))
 	b.AddUint32(uint32(p.Birth))
 	b.AddBytes(p.Nonce[:])
@@ -86,15 +88,15 @@ func (p *ceremony) encode() []byte {
 func decodeCeremony(raw []byte) (*ceremony, error) {
 	p := new(ceremony)
 	s := cryptobyte.String(raw)
-	var version, t, least, spare, manual uint8
+	var version, suite, t, least, spare, manual uint8
 	var birth uint32
 	var label cryptobyte.String
 	if !s.ReadUint8(&version) || version != ceremonyVersion || !s.ReadUint8LengthPrefixed(&label) ||
-		!s.ReadUint8(&t) || !s.ReadUint32(&birth) || !s.CopyBytes(p.Nonce[:]) ||
+		!s.ReadUint8(&suite) || suite != 0 && !dkg.Suite(suite).Valid() || !s.ReadUint8(&t) || !s.ReadUint32(&birth) || !s.CopyBytes(p.Nonce[:]) ||
 		!s.ReadUint8(&least) || !s.ReadUint8(&spare) || !s.ReadUint8(&manual) || manual > 1 || !s.Empty() || !validLabel(string(label)) {
 		return nil, errors.New("malformed proposal of a key")
 	}
-	p.Label, p.T, p.Birth = string(label), int(t), bitcoin.Height(birth)
+	p.Label, p.Suite, p.T, p.Birth = string(label), dkg.Suite(suite), int(t), bitcoin.Height(birth)
 	p.MinMembers, p.MinSpare, p.NoExclusion = int(least), int(spare), manual == 1
 	return p, nil
 }
@@ -146,6 +148,8 @@ type watch struct {
 type keyring struct {
 	proposals map[[32]byte]*ceremony // by ceremony ID
 	keys      map[KeyID]*key         // active ones, and those that were before a restart
+	suites    map[KeyID]*suiteKey    // active ones outside Bitcoin
+	restored  map[KeyID]bool         // those that were active before a restart
 	scripts   map[string]watch
 
 	verifications map[[32]byte]*key // by the request that has it sign, see verify.go
@@ -153,7 +157,8 @@ type keyring struct {
 
 func newKeyring() keyring {
 	return keyring{proposals: make(map[[32]byte]*ceremony), keys: make(map[KeyID]*key), scripts: make(map[string]watch),
-		verifications: make(map[[32]byte]*key)}
+		verifications: make(map[[32]byte]*key),
+		suites:        make(map[KeyID]*suiteKey), restored: make(map[KeyID]bool)}
 }
 
 func (k *keyring) sorted() []*key {
@@ -169,7 +174,7 @@ func (k *keyring) sorted() []*key {
 func (k *keyring) find(name string) (*key, error) {
 	var found *key
 	for _, v := range k.sorted() {
-		if v.label == name || len(name) >= minPrefix && strings.HasPrefix(v.id.String(), strings.ToLower(name)) {
+		if matches(v.label, v.id, name) {
 			switch {
 			case found == nil:
 				found = v
@@ -186,6 +191,9 @@ func (k *keyring) find(name string) (*key, error) {
 		return nil, ErrKeyNotReady
 	}
 	if found == nil {
+		if other, err := k.findSuite(name); err == nil && other != nil {
+			return nil, ErrOutsideBitcoin
+		}
 		for _, p := range k.proposals {
 			if p.Label == name {
 				return nil, ErrKeyNotReady
@@ -196,9 +204,20 @@ func (k *keyring) find(name string) (*key, error) {
 	return found, nil
 }
 
-// NewKey proposes the generation of a key with the charter's threshold. It
-// returns the ceremony ID.
+// matches says whether an operator means this key: by its label, or the beginning
+// of its ID.
+func matches(label string, id KeyID, name string) bool {
+	return label == name || len(name) >= minPrefix && strings.HasPrefix(id.String(), strings.ToLower(name))
+}
+
+// NewKey proposes the generation of a Bitcoin key with the charter's threshold.
+// It returns the ceremony ID.
 func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, error) {
+	return c.NewSuiteKey(now, label, dkg.Bitcoin)
+}
+
+// NewSuiteKey is NewKey for a key of any suite.
+func (c *Core) NewSuiteKey(now protocols.Time, label string, suite dkg.Suite) ([32]byte, Effects, error) {
 	var out Effects
 	if !validLabel(label) {
 		return [32]byte{}, out, ErrLabel
@@ -209,7 +228,10 @@ func (c *Core) NewKey(now protocols.Time, label string) ([32]byte, Effects, erro
 	if !c.mayPropose(c.cfg.Self) {
 		return [32]byte{}, out, ErrTooManyKeys
 	}
-	p := &ceremony{Label: label, T: c.cfg.Charter.Threshold, MinMembers: c.minMembers(), MinSpare: min(c.cfg.MinSpare, c.cfg.Charter.N()-c.cfg.Charter.Threshold),
+	if suite != dkg.Bitcoin && c.cfg.Charter.Threshold < 2 {
+		return [32]byte{}, out, ErrSuiteThreshold
+	}
+	p := &ceremony{Label: label, Suite: suite, T: c.cfg.Charter.Threshold, MinMembers: c.minMembers(), MinSpare: min(c.cfg.MinSpare, c.cfg.Charter.N()-c.cfg.Charter.Threshold),
 		NoExclusion: c.cfg.NoExclusion}
 	if tip, ok := c.ledger.tip(); ok {
 		p.Birth = tip.Height
@@ -256,6 +278,9 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	if err == nil && (p.T != c.cfg.Charter.Threshold) {
 		err = errors.New("the threshold is not the charter's")
 	}
+	if err == nil && p.Suite != dkg.Bitcoin && p.T < 2 {
+		err = ErrSuiteThreshold
+	}
 	if n := c.cfg.Charter.N(); err == nil && (p.MinMembers < c.minMembers() || p.MinMembers > n || p.MinSpare > n-p.T) {
 		err = errors.New("the least number of members is out of range")
 	}
@@ -278,7 +303,7 @@ func (c *Core) ceremonyProposed(now protocols.Time, out *Effects, sender protoco
 	out.Out = append(out.Out, KeyProposed{Ceremony: id, Label: p.Label, Proposer: sender})
 	c.saveCeremony(out, id, p)
 	c.fromDKG(now, out, c.dkg.Start(now, dkg.Ceremony{
-		ID: id, T: p.T, Label: p.Label, MinMembers: p.MinMembers, MinSpare: p.MinSpare, NoExclusion: p.NoExclusion,
+		ID: id, T: p.T, Label: p.Label, Suite: p.Suite, MinMembers: p.MinMembers, MinSpare: p.MinSpare, NoExclusion: p.NoExclusion,
 	}))
 }
 
@@ -511,11 +536,13 @@ type KeyView struct {
 	ID         KeyID // zero until the key was active
 	Ceremony   [32]byte
 	Label      string
+	Suite      dkg.Suite
 	T, N       int
 	Phase      string
 	Waiting    []protocols.NodeID
 	Acks       int
-	ThreshPK   [33]byte
+	PublicKey  []byte   // of a Bitcoin key ThreshPK
+	ThreshPK   [33]byte // of a Bitcoin key: compressed, untweaked
 	Xpub       string
 	Descriptor string
 	// Verification is the members' signature of the key's verification message;
@@ -534,8 +561,16 @@ func (c *Core) Keys() []KeyView {
 			continue // the next attempt is listed, or the one that made the key
 		}
 		v := KeyView{Ceremony: s.CeremonyID, Label: s.Label, T: s.T, N: len(s.Members), Phase: s.Phase.String(), Waiting: s.Waiting}
+		if p := c.keys.proposals[s.CeremonyID]; p != nil {
+			v.Suite = p.Suite
+		}
 		if s.Phase >= dkg.PhaseAcknowledging && s.Phase != dkg.PhaseFailed {
 			v.Acks = v.N - len(s.Waiting)
+		}
+		if other := c.keys.suites[KeyID(s.SessionID)]; other != nil {
+			v.ID, v.PublicKey = other.id, other.public.PublicKey()
+			out = append(out, v)
+			continue
 		}
 		k := c.keys.keys[KeyID(s.SessionID)]
 		if k == nil {
@@ -546,7 +581,7 @@ func (c *Core) Keys() []KeyView {
 			v.Phase = verifying
 		}
 		v.Verification = k.verification.sig
-		v.ID, v.ThreshPK, v.Xpub, v.Descriptor, v.Issued = k.id, k.threshPK, k.root.Xpub(), k.root.Descriptor(), k.issued
+		v.ID, v.ThreshPK, v.PublicKey, v.Xpub, v.Descriptor, v.Issued = k.id, k.threshPK, slices.Clone(k.threshPK[:]), k.root.Xpub(), k.root.Descriptor(), k.issued
 		for _, coin := range c.ledger.sorted() {
 			if coin.Key != k.id || coin.Spent() {
 				continue
@@ -569,7 +604,7 @@ func (c *Core) Keys() []KeyView {
 func (c *Core) OldestBirth() (oldest bitcoin.Height, ok bool) {
 	for _, s := range c.dkg.Sessions() {
 		p := c.keys.proposals[s.CeremonyID]
-		if s.Phase != dkg.PhaseFailed && p != nil && (!ok || p.since < oldest) {
+		if s.Phase != dkg.PhaseFailed && p != nil && p.Suite == dkg.Bitcoin && (!ok || p.since < oldest) {
 			oldest, ok = p.since, true
 		}
 	}

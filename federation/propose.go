@@ -215,17 +215,18 @@ func (c *Core) SignTransaction(now protocols.Time, name string, psbt []byte, for
 	return c.propose(now, KindTransaction, k.threshPK, psbt, force)
 }
 
-// SignMessage proposes to sign a message. What is signed is its hash under a tag
-// of our own (bitcoin.MessageHash), with the untweaked key.
+// SignMessage proposes to sign a message. What a Bitcoin key signs is its hash
+// under a tag of our own (bitcoin.MessageHash), with the untweaked key; what
+// another one signs is rfc9591.SignedBytes.
 func (c *Core) SignMessage(now protocols.Time, name string, message []byte, force bool) (RequestID, Effects, error) {
-	k, err := c.keys.find(name)
+	key, err := c.keys.signer(name)
 	if err != nil {
 		return RequestID{}, Effects{}, err
 	}
 	if len(message) == 0 || len(message) > MaxMessage {
 		return RequestID{}, Effects{}, ErrMessageSize
 	}
-	return c.propose(now, KindMessage, k.threshPK, message, force)
+	return c.propose(now, KindMessage, key, message, force)
 }
 
 func (c *Core) propose(now protocols.Time, kind Kind, key [33]byte, body []byte, force bool) (RequestID, Effects, error) {
@@ -323,5 +324,6 @@ func (c *Core) forget(now protocols.Time, out *Effects, r *request) {
 		c.persist(out, kind+r.id.String(), nil)
 	}
 	c.fromSign(now, out, c.sign.Cancel(now, r.id))
+	c.fromRoast(now, out, c.roast.Cancel(now, r.id))
 	absorb(c, now, out, echoPrefix, c.echo.Forget(now, r.proposer, topic(topicRequest, r.id)))
 }

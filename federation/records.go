@@ -24,6 +24,7 @@ import (
 //	c/<outpoint>    coin
 //	p/<ceremony>    proposer, height to search from, proposal as broadcast
 //	a/<key>         public key and address counters
+//	s/<key>         1: this key outside Bitcoin was active
 //	l/<list>        payout list
 //	q/<list>        transaction that paid it, once the request is forgotten
 //	r/<request>     proposer, order, arrival, and the request as broadcast
@@ -152,7 +153,7 @@ func (c *Core) saveSignatures(out *Effects, r *request) {
 	b.AddUint32(uint32(r.replacedAt))
 	b.AddUint16(uint16(len(r.signatures)))
 	for _, sig := range r.signatures {
-		b.AddBytes(sig[:])
+		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(sig) })
 	}
 	if r.signed != nil {
 		b.AddBytes(encodeSigned(r.signed))
@@ -170,11 +171,11 @@ func (c *Core) loadSignatures(r *request, value []byte) error {
 	}
 	r.confirmedAt, r.replacedAt = bitcoin.Height(confirmed), bitcoin.Height(replaced)
 	for range count {
-		var sig [64]byte
-		if !s.CopyBytes(sig[:]) {
+		var sig cryptobyte.String
+		if !s.ReadUint8LengthPrefixed(&sig) || len(sig) != 64 && (len(sig) != 65 || !outsideBitcoin(r.key)) {
 			return errRecord
 		}
-		r.signatures = append(r.signatures, sig)
+		r.signatures = append(r.signatures, bytes.Clone(sig))
 	}
 	if s.Empty() {
 		return nil
@@ -222,6 +223,8 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 		return c.loadCeremony([32]byte(id), r.Value)
 	case "a":
 		return c.loadKey(KeyID(id), r.Value)
+	case "s":
+		c.keys.restored[KeyID(id)] = true
 	case "l":
 		list, err := bitcoin.DecodePayoutList(r.Value)
 		if err != nil {
@@ -255,7 +258,7 @@ func (c *Core) restoreRecord(r protocols.Record) error {
 func (c *Core) resumeRefusals(now protocols.Time, out *Effects) {
 	for _, r := range c.requests.sorted() {
 		if r.state(c.height()) == StateRefused {
-			c.fromSign(now, out, c.sign.Refuse(now, r.id, string(r.verdict.Rule)))
+			c.refuseSigning(now, out, r)
 		}
 	}
 }

@@ -74,7 +74,7 @@ const (
 type payload struct {
 	kind  Kind
 	nonce [16]byte // makes a repeated request a new one
-	key   [33]byte // plain threshold key
+	key   [33]byte // plain threshold key, or 0 and the ID of a key outside Bitcoin
 	body  []byte   // policy.Proposal, PSBT or message
 }
 
@@ -144,7 +144,7 @@ type request struct {
 	verdicts map[protocols.NodeID]policy.Verdict // of the others, as they say
 
 	arrivedAt   bitcoin.Height // own tip when it came; 0 while there is none
-	signatures  [][64]byte
+	signatures  [][]byte
 	signed      *wire.MsgTx
 	confirmedAt bitcoin.Height
 	replacedAt  bitcoin.Height // block in which another transaction spends its coins

@@ -325,7 +325,7 @@ func TestExpiry(t *testing.T) {
 		{"no end by a lie", payout(100, 100), 1 << 31, true},
 		{"arrived before the first block", &request{}, 1 << 31, false},
 		{"message", &request{arrivedAt: 7}, 8 + expiry, true},
-		{"signed", &request{arrivedAt: 7, signatures: [][64]byte{{}}}, 8 + expiry, false},
+		{"signed", &request{arrivedAt: 7, signatures: [][]byte{make([]byte, 64)}}, 8 + expiry, false},
 		{"highest", payout(1, 1<<32-1), 1<<32 - 1, false},
 	} {
 		if got := r.r.expired(r.tip); got != r.want {

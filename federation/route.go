@@ -81,6 +81,8 @@ func (c *Core) receive(now protocols.Time, out *Effects, msg acked.Received) {
 		c.fromDKG(now, out, c.dkg.Step(now, msg.From, msg.Body))
 	case protocols.Sign:
 		c.fromSign(now, out, c.sign.Step(now, msg.From, msg.Body))
+	case protocols.Roast:
+		c.fromRoast(now, out, c.roast.Step(now, msg.From, msg.Body))
 	case protocols.Federation:
 		c.fromPeer(now, out, msg.From, msg.Body)
 	}
@@ -92,6 +94,7 @@ func (c *Core) resync(now protocols.Time, out *Effects, peer protocols.NodeID) {
 	c.fromEcho(now, out, c.echo.Resync(now, peer))
 	c.fromDKG(now, out, c.dkg.Resync(now, peer))
 	c.fromSign(now, out, c.sign.Resync(now, peer))
+	c.fromRoast(now, out, c.roast.Resync(now, peer))
 	c.resendVerdicts(now, peer)
 	c.tellProofs(now, peer)
 	for _, k := range c.keys.sorted() {
@@ -114,6 +117,8 @@ func (c *Core) fromDKG(now protocols.Time, out *Effects, e protocols.Effects[dkg
 			c.broadcastFirst(now, out, event)
 		case dkg.KeyActive:
 			c.keyActive(now, out, event)
+		case dkg.SuiteKeyActive:
+			c.suiteKeyActive(now, out, event)
 		default:
 			c.keyProgress(now, out, event)
 		}
@@ -125,7 +130,11 @@ func (c *Core) fromSign(now protocols.Time, out *Effects, e protocols.Effects[si
 	for _, event := range e.Out {
 		switch event := event.(type) {
 		case sign.Signed:
-			c.signed(now, out, event)
+			sigs := make([][]byte, len(event.Signatures))
+			for i := range sigs {
+				sigs[i] = event.Signatures[i][:]
+			}
+			c.signed(now, out, event.Request, sigs)
 		case sign.Progress:
 			if k := c.keys.verifications[event.Request]; k != nil {
 				out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: verifying,

@@ -14,17 +14,21 @@ import (
 )
 
 // signed takes the signatures of a request that this member approved.
-func (c *Core) signed(now protocols.Time, out *Effects, event sign.Signed) {
-	if k := c.keys.verifications[event.Request]; k != nil {
-		c.verified(now, out, k, event.Signatures[0])
+func (c *Core) signed(now protocols.Time, out *Effects, id RequestID, signatures [][]byte) {
+	if k := c.keys.verifications[id]; k != nil {
+		c.verified(now, out, k, [64]byte(signatures[0])) // of a Bitcoin key
 		return
 	}
-	r := c.requests.all[event.Request]
+	r := c.requests.all[id]
 	if r == nil || r.signatures != nil {
 		return
 	}
 	if r.spend != nil {
-		tx, err := r.spend.Finish(event.Signatures)
+		bip340 := make([][64]byte, len(signatures)) // a spend has a Bitcoin key
+		for i, sig := range signatures {
+			bip340[i] = [64]byte(sig)
+		}
+		tx, err := r.spend.Finish(bip340)
 		if err != nil {
 			// Each signature verified under the key this member computed, so the
 			// transaction must pass the script engine: anything else is a bug here.
@@ -32,9 +36,9 @@ func (c *Core) signed(now protocols.Time, out *Effects, event sign.Signed) {
 		}
 		r.signed = tx
 	}
-	r.signatures = event.Signatures
+	r.signatures = signatures
 	c.saveSignatures(out, r)
-	out.Out = append(out.Out, RequestSigned{Request: r.id, Kind: r.kind, TxID: r.txid, Signatures: event.Signatures})
+	out.Out = append(out.Out, RequestSigned{Request: r.id, Kind: r.kind, TxID: r.txid, Signatures: signatures})
 	c.submit(out, r)
 }
 

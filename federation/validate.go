@@ -71,7 +71,8 @@ func (c *Core) judge(r *request) (policy.Verdict, *bitcoin.Spend) {
 }
 
 func (c *Core) judgeMessage(r *request) policy.Verdict {
-	if _, ok := c.keyOf(r.key); !ok {
+	_, bitcoin := c.keyOf(r.key)
+	if _, other := c.suiteOf(r.key); !bitcoin && !other {
 		return policy.Verdict{Rule: policy.KeyUnknown, Reason: "this member does not sign with that key"}
 	}
 	if len(c.cfg.Policy.External) == 0 {
@@ -119,7 +120,7 @@ func (c *Core) decide(now protocols.Time, out *Effects, r *request, v policy.Ver
 	if v.Allow {
 		c.approve(now, out, r, spend)
 	} else if !v.Transient() {
-		c.fromSign(now, out, c.sign.Refuse(now, r.id, string(v.Rule)))
+		c.refuseSigning(now, out, r)
 	}
 	c.saveVerdict(out, r)
 	out.Out = append(out.Out, RequestJudged{Request: r.id, Member: c.cfg.Self, Verdict: v})
@@ -149,6 +150,9 @@ func (c *Core) approve(now protocols.Time, out *Effects, r *request, spend *bitc
 
 // startSigning hands the items of an approved request to the signing machine.
 func (c *Core) startSigning(now protocols.Time, out *Effects, r *request) {
+	if c.approveMessage(now, out, r) {
+		return
+	}
 	k, ok := c.keyOf(r.key)
 	if !ok {
 		return // the key was forgotten; nothing can be signed with it

@@ -9,6 +9,7 @@ import (
 	"frostfed/bitcoin"
 	"frostfed/policy"
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 )
 
 // MemberView is what this member knows of one member of the charter.
@@ -77,6 +78,7 @@ func (c *Core) Status() Status {
 			s.Keys++
 		}
 	}
+	s.Keys += len(c.keys.suites)
 	for _, p := range c.peers {
 		if p.connected {
 			s.Connected++
@@ -96,14 +98,15 @@ type RequestView struct {
 	Kind       Kind
 	State      State
 	Proposer   protocols.NodeID
-	Key        [33]byte
+	Suite      dkg.Suite
+	PublicKey  []byte // nil for a key outside Bitcoin that this member does not have
 	KeyLabel   string
 	TxID       chainhash.Hash
 	List       bitcoin.PayoutID // of a payout
 	Message    []byte           // of a message
 	Leaving    bitcoin.Sat      // what this member approved to leave, fee included
 	Verdicts   []MemberVerdict  // in order of index; those that are known
-	Signatures [][64]byte
+	Signatures [][]byte
 	Tx         *wire.MsgTx // signed
 	Height     bitcoin.Height
 	Depth      int // confirmations
@@ -134,11 +137,17 @@ func (c *Core) Request(prefix string) (RequestView, error) {
 }
 
 func (c *Core) requestView(r *request) RequestView {
-	v := RequestView{ID: r.id, Kind: r.kind, State: r.state(c.height()), Proposer: r.proposer, Key: r.key, TxID: r.txid,
+	v := RequestView{ID: r.id, Kind: r.kind, State: r.state(c.height()), Proposer: r.proposer, TxID: r.txid,
 		Leaving: r.leaving, Signatures: slices.Clone(r.signatures), Tx: r.signed, Height: r.confirmedAt,
 		Depth: c.ledger.confirmations(r.confirmedAt)}
+	if !outsideBitcoin(r.key) {
+		v.PublicKey = slices.Clone(r.key[:])
+	}
 	if k, ok := c.keyOf(r.key); ok {
 		v.KeyLabel = k.label
+	}
+	if k, ok := c.suiteOf(r.key); ok {
+		v.Suite, v.PublicKey, v.KeyLabel = k.public.Suite(), k.public.PublicKey(), k.label
 	}
 	if r.proposal != nil {
 		v.List = r.proposal.List

@@ -13,9 +13,11 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin"
+	"frostfed/crypto/rfc9591"
 	"frostfed/federation"
 	v1 "frostfed/internal/api/frostfed/v1"
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 )
 
 const defaultFeeRate = 2 // sat/vB
@@ -37,8 +39,12 @@ func answered[R any](reply *R, err error) (*connect.Response[R], error) {
 func (s *service) NewKey(ctx context.Context, req *connect.Request[v1.NewKeyRequest]) (*connect.Response[v1.NewKeyResponse], error) {
 	return answered(once(ctx, s.answers, req.Spec().Procedure, req.Msg.IdempotencyKey, req.Msg, func() (*v1.NewKeyResponse, error) {
 		var ceremony [32]byte
-		err := s.command(ctx, func(now protocols.Time, core *federation.Core) (effects federation.Effects, err error) {
-			ceremony, effects, err = core.NewKey(now, req.Msg.Label)
+		suite, err := federation.ParseSuite(req.Msg.Suite)
+		if err != nil {
+			return nil, err
+		}
+		err = s.command(ctx, func(now protocols.Time, core *federation.Core) (effects federation.Effects, err error) {
+			ceremony, effects, err = core.NewSuiteKey(now, req.Msg.Label, suite)
 			return effects, err
 		})
 		return &v1.NewKeyResponse{Ceremony: hex.EncodeToString(ceremony[:])}, err
@@ -258,11 +264,21 @@ func (s *service) SignTransaction(ctx context.Context, req *connect.Request[v1.S
 func (s *service) SignMessage(ctx context.Context, req *connect.Request[v1.SignMessageRequest]) (*connect.Response[v1.SignMessageResponse], error) {
 	return answered(once(ctx, s.answers, req.Spec().Procedure, req.Msg.IdempotencyKey, req.Msg, func() (*v1.SignMessageResponse, error) {
 		var id federation.RequestID
+		var suite dkg.Suite
 		err := s.command(ctx, func(now protocols.Time, core *federation.Core) (effects federation.Effects, err error) {
+			if suite, err = core.SuiteOf(req.Msg.Key); err != nil {
+				return effects, err
+			}
 			id, effects, err = core.SignMessage(now, req.Msg.Key, req.Msg.Message, req.Msg.Force)
 			return effects, err
 		})
-		return &v1.SignMessageResponse{RequestId: id.String(), MessageHash: s.messageHash(req.Msg.Message)}, err
+		res := &v1.SignMessageResponse{RequestId: id.String()}
+		if suite == dkg.Bitcoin {
+			res.MessageHash = s.messageHash(req.Msg.Message)
+		} else {
+			res.SignedBytes = rfc9591.SignedBytes(req.Msg.Message)
+		}
+		return res, err
 	}))
 }
 

@@ -48,8 +48,11 @@ var codes = []struct {
 	{federation.ErrGap, connect.CodeResourceExhausted},
 
 	{errDryRunList, connect.CodeFailedPrecondition},
+	{federation.ErrSuiteThreshold, connect.CodeFailedPrecondition},
+	{federation.ErrOutsideBitcoin, connect.CodeFailedPrecondition},
 
 	{federation.ErrLabel, connect.CodeInvalidArgument},
+	{federation.ErrSuite, connect.CodeInvalidArgument},
 	{federation.ErrKeyAmbig, connect.CodeInvalidArgument},
 	{federation.ErrRequestAmbig, connect.CodeInvalidArgument},
 	{federation.ErrEvidenceAmbig, connect.CodeInvalidArgument},

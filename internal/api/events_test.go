@@ -22,7 +22,7 @@ var decisions = []federation.Decision{
 	federation.PeerStalled{Stalled: true}, federation.KeyProposed{Label: "main"}, federation.KeyProgress{Have: 1, Need: 2},
 	federation.KeyFailed{Reason: "bad share"}, federation.KeyReady{Acks: 3}, federation.PayoutListAdded{Payees: 4},
 	federation.RequestProposed{Kind: federation.KindPayout}, federation.RequestJudged{}, federation.SigningProgress{Session: 5},
-	federation.SigningFailed{Reason: "too few"}, federation.RequestSigned{Signatures: make([][64]byte, 2)},
+	federation.SigningFailed{Reason: "too few"}, federation.RequestSigned{Signatures: [][]byte{make([]byte, 64), make([]byte, 65)}},
 	federation.RequestConfirmed{Height: 6}, federation.CoinReceived{Amount: 8}, federation.TipChanged{Reorg: true}, federation.RestoredOlder{Made: 9},
 	federation.NoncesLow{Low: true}, federation.EvidenceFound{Kind: "bad_share"},
 }

@@ -17,6 +17,7 @@ import (
 	"frostfed/internal/daemon"
 	"frostfed/p2p"
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 )
 
 func (s *service) GetStatus(ctx context.Context, _ *connect.Request[v1.GetStatusRequest]) (*connect.Response[v1.GetStatusResponse], error) {
@@ -114,7 +115,7 @@ func (s *service) ListCoins(ctx context.Context, req *connect.Request[v1.ListCoi
 	roots := make(map[federation.KeyID]bitcoin.Key)
 	labels := make(map[federation.KeyID]string)
 	for _, k := range keys {
-		if !active(k) {
+		if !active(k) || k.Suite != dkg.Bitcoin {
 			continue
 		}
 		root, err := bitcoin.NewKey(s.Network, k.ThreshPK, bitcoin.ChainCode(s.Charter.ID(), k.ThreshPK))

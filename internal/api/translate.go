@@ -11,6 +11,7 @@ import (
 	"frostfed/federation"
 	v1 "frostfed/internal/api/frostfed/v1"
 	"frostfed/policy"
+	"frostfed/protocols/frost/dkg"
 )
 
 // block returns nil for no block.
@@ -25,10 +26,10 @@ func active(k federation.KeyView) bool { return k.ID != federation.KeyID{} && k.
 
 func (s *service) key(k federation.KeyView) *v1.Key {
 	out := &v1.Key{Ceremony: hex.EncodeToString(k.Ceremony[:]), Label: k.Label, T: int32(k.T), N: int32(k.N), Active: active(k),
-		Phase: k.Phase, Waiting: s.memberList(k.Waiting), Acks: int32(k.Acks), Issued: k.Issued,
+		Phase: k.Phase, Waiting: s.memberList(k.Waiting), Acks: int32(k.Acks), Issued: k.Issued, Suite: federation.SuiteName(k.Suite),
 		Balance: int64(k.Balance), Pending: int64(k.Pending)}
 	if out.Active {
-		out.Id, out.PublicKey, out.Xpub, out.Descriptor_ = k.ID.String(), hex.EncodeToString(k.ThreshPK[:]), k.Xpub, k.Descriptor
+		out.Id, out.PublicKey, out.Xpub, out.Descriptor_ = k.ID.String(), hex.EncodeToString(k.PublicKey), k.Xpub, k.Descriptor
 		if k.Verification != ([64]byte{}) {
 			out.Verification = hex.EncodeToString(k.Verification[:])
 		}
@@ -52,14 +53,17 @@ func payoutList(v federation.PayoutListView) *v1.PayoutList {
 func (s *service) request(v federation.RequestView) *v1.Request {
 	out := &v1.Request{
 		Id: v.ID.String(), Kind: requestKind(v.Kind), State: requestState(v.State), Proposer: s.member(v.Proposer),
-		PublicKey: hex.EncodeToString(v.Key[:]), KeyLabel: v.KeyLabel, Txid: txid(v.TxID), Message: v.Message,
+		PublicKey: hex.EncodeToString(v.PublicKey), KeyLabel: v.KeyLabel, Txid: txid(v.TxID), Message: v.Message,
 		Leaving: int64(v.Leaving), Signatures: signatures(v.Signatures), Transaction: transaction(v.Tx),
 		Height: uint32(v.Height), Confirmations: uint32(v.Depth),
 	}
 	if v.Kind == federation.KindPayout {
 		out.ListId = v.List.String()
 	}
-	if v.Kind == federation.KindMessage {
+	if len(v.PublicKey) > 0 {
+		out.Suite = federation.SuiteName(v.Suite)
+	}
+	if v.Kind == federation.KindMessage && v.Suite == dkg.Bitcoin && len(v.PublicKey) > 0 {
 		out.MessageHash = s.messageHash(v.Message)
 	}
 	for _, m := range v.Verdicts {
@@ -80,10 +84,10 @@ func txid(hash chainhash.Hash) string {
 	return hash.String()
 }
 
-func signatures(sigs [][64]byte) []string {
+func signatures(sigs [][]byte) []string {
 	var out []string
 	for _, sig := range sigs {
-		out = append(out, hex.EncodeToString(sig[:]))
+		out = append(out, hex.EncodeToString(sig))
 	}
 	return out
 }

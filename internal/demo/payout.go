@@ -203,7 +203,7 @@ func (s *show) payWeek(ctx context.Context, phase Phase, week int) (*payment, er
 			}
 		case federation.RequestSigned:
 			if d.Request == id {
-				p.txid, p.signature = d.TxID, d.Signatures[0]
+				p.txid, p.signature = d.TxID, [64]byte(d.Signatures[0])
 				phase.Progress(fmt.Sprintf("signed by %d of %d", s.threshold(), s.Nodes))
 			}
 		}

@@ -1033,23 +1033,26 @@ func (x *Seed) GetLastError() string {
 }
 
 type Key struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // empty until the key is active
-	Ceremony      string                 `protobuf:"bytes,2,opt,name=ceremony,proto3" json:"ceremony,omitempty"`
-	Label         string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
-	T             int32                  `protobuf:"varint,4,opt,name=t,proto3" json:"t,omitempty"`
-	N             int32                  `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`
-	Active        bool                   `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`                        // and verified: it may receive coins
-	Phase         string                 `protobuf:"bytes,7,opt,name=phase,proto3" json:"phase,omitempty"`                           // of its generation, then "verifying"
-	Waiting       []*Member              `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`                       // for these
-	Acks          int32                  `protobuf:"varint,9,opt,name=acks,proto3" json:"acks,omitempty"`                            // members known to hold their share
-	PublicKey     string                 `protobuf:"bytes,10,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes, the untweaked threshold key
-	Xpub          string                 `protobuf:"bytes,11,opt,name=xpub,proto3" json:"xpub,omitempty"`
-	Descriptor_   string                 `protobuf:"bytes,12,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
-	Issued        uint32                 `protobuf:"varint,13,opt,name=issued,proto3" json:"issued,omitempty"` // addresses that this member gave out
-	Balance       int64                  `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"`
-	Pending       int64                  `protobuf:"varint,15,opt,name=pending,proto3" json:"pending,omitempty"`          // part of the balance that is promised to payouts
-	Verification  string                 `protobuf:"bytes,16,opt,name=verification,proto3" json:"verification,omitempty"` // its members' signature of it, 64 bytes; empty if it is older than that
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"` // empty until the key is active
+	Ceremony     string                 `protobuf:"bytes,2,opt,name=ceremony,proto3" json:"ceremony,omitempty"`
+	Label        string                 `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
+	T            int32                  `protobuf:"varint,4,opt,name=t,proto3" json:"t,omitempty"`
+	N            int32                  `protobuf:"varint,5,opt,name=n,proto3" json:"n,omitempty"`
+	Active       bool                   `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`                        // and verified: it may receive coins
+	Phase        string                 `protobuf:"bytes,7,opt,name=phase,proto3" json:"phase,omitempty"`                           // of its generation, then "verifying"
+	Waiting      []*Member              `protobuf:"bytes,8,rep,name=waiting,proto3" json:"waiting,omitempty"`                       // for these
+	Acks         int32                  `protobuf:"varint,9,opt,name=acks,proto3" json:"acks,omitempty"`                            // members known to hold their share
+	PublicKey    string                 `protobuf:"bytes,10,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes, the untweaked threshold key; 32 or 33 of another suite
+	Xpub         string                 `protobuf:"bytes,11,opt,name=xpub,proto3" json:"xpub,omitempty"`
+	Descriptor_  string                 `protobuf:"bytes,12,opt,name=descriptor,proto3" json:"descriptor,omitempty"`
+	Issued       uint32                 `protobuf:"varint,13,opt,name=issued,proto3" json:"issued,omitempty"` // addresses that this member gave out
+	Balance      int64                  `protobuf:"varint,14,opt,name=balance,proto3" json:"balance,omitempty"`
+	Pending      int64                  `protobuf:"varint,15,opt,name=pending,proto3" json:"pending,omitempty"`          // part of the balance that is promised to payouts
+	Verification string                 `protobuf:"bytes,16,opt,name=verification,proto3" json:"verification,omitempty"` // its members' signature of it, 64 bytes; empty if it is older than that
+	// bitcoin; or ed25519, ristretto255, p256 or secp256k1: a key that signs
+	// messages by RFC 9591 and has neither addresses nor coins.
+	Suite         string `protobuf:"bytes,17,opt,name=suite,proto3" json:"suite,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1196,6 +1199,13 @@ func (x *Key) GetVerification() string {
 	return ""
 }
 
+func (x *Key) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
+}
+
 type ListKeysRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1283,6 +1293,7 @@ type NewKeyRequest struct {
 	// and does nothing. At most 64 bytes; forgotten when the daemon stops, and
 	// after 1,024 others. Empty: none.
 	IdempotencyKey string `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Suite          string `protobuf:"bytes,3,opt,name=suite,proto3" json:"suite,omitempty"` // see Key; empty: bitcoin
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -1327,6 +1338,13 @@ func (x *NewKeyRequest) GetLabel() string {
 func (x *NewKeyRequest) GetIdempotencyKey() string {
 	if x != nil {
 		return x.IdempotencyKey
+	}
+	return ""
+}
+
+func (x *NewKeyRequest) GetSuite() string {
+	if x != nil {
+		return x.Suite
 	}
 	return ""
 }
@@ -2441,9 +2459,12 @@ func (x *SignMessageRequest) GetIdempotencyKey() string {
 }
 
 type SignMessageResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	MessageHash   string                 `protobuf:"bytes,2,opt,name=message_hash,json=messageHash,proto3" json:"message_hash,omitempty"` // what the signature is over: BIP 340, under the untweaked key
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RequestId string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the signature of a Bitcoin key is over: BIP 340, under the untweaked
+	// key. Empty for another suite, where it is over signed_bytes.
+	MessageHash   string `protobuf:"bytes,2,opt,name=message_hash,json=messageHash,proto3" json:"message_hash,omitempty"`
+	SignedBytes   []byte `protobuf:"bytes,3,opt,name=signed_bytes,json=signedBytes,proto3" json:"signed_bytes,omitempty"` // the message with its tag in front
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2492,24 +2513,32 @@ func (x *SignMessageResponse) GetMessageHash() string {
 	return ""
 }
 
+func (x *SignMessageResponse) GetSignedBytes() []byte {
+	if x != nil {
+		return x.SignedBytes
+	}
+	return nil
+}
+
 type Request struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Kind          RequestKind            `protobuf:"varint,2,opt,name=kind,proto3,enum=frostfed.v1.RequestKind" json:"kind,omitempty"`
 	State         RequestState           `protobuf:"varint,3,opt,name=state,proto3,enum=frostfed.v1.RequestState" json:"state,omitempty"`
 	Proposer      *Member                `protobuf:"bytes,4,opt,name=proposer,proto3" json:"proposer,omitempty"`
-	PublicKey     string                 `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // 33 bytes, the untweaked threshold key
+	PublicKey     string                 `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // as in Key
 	KeyLabel      string                 `protobuf:"bytes,6,opt,name=key_label,json=keyLabel,proto3" json:"key_label,omitempty"`
 	Txid          string                 `protobuf:"bytes,7,opt,name=txid,proto3" json:"txid,omitempty"`                                   // empty for a message
 	ListId        string                 `protobuf:"bytes,8,opt,name=list_id,json=listId,proto3" json:"list_id,omitempty"`                 // of a payout
 	Message       []byte                 `protobuf:"bytes,9,opt,name=message,proto3" json:"message,omitempty"`                             // of a message
-	MessageHash   string                 `protobuf:"bytes,10,opt,name=message_hash,json=messageHash,proto3" json:"message_hash,omitempty"` // of a message: what is signed
+	MessageHash   string                 `protobuf:"bytes,10,opt,name=message_hash,json=messageHash,proto3" json:"message_hash,omitempty"` // of a message under a Bitcoin key: what is signed
 	Leaving       int64                  `protobuf:"varint,11,opt,name=leaving,proto3" json:"leaving,omitempty"`                           // what this member approved to leave, fee included
 	Verdicts      []*MemberVerdict       `protobuf:"bytes,12,rep,name=verdicts,proto3" json:"verdicts,omitempty"`                          // in order of index, those that are known
-	Signatures    []string               `protobuf:"bytes,13,rep,name=signatures,proto3" json:"signatures,omitempty"`                      // 64 bytes each, one per input
+	Signatures    []string               `protobuf:"bytes,13,rep,name=signatures,proto3" json:"signatures,omitempty"`                      // one per input; 64 bytes each, 65 of suites p256 and secp256k1
 	Transaction   string                 `protobuf:"bytes,14,opt,name=transaction,proto3" json:"transaction,omitempty"`                    // signed
 	Height        uint32                 `protobuf:"varint,15,opt,name=height,proto3" json:"height,omitempty"`                             // of the block that holds it
 	Confirmations uint32                 `protobuf:"varint,16,opt,name=confirmations,proto3" json:"confirmations,omitempty"`
+	Suite         string                 `protobuf:"bytes,17,opt,name=suite,proto3" json:"suite,omitempty"` // of the key, see Key; empty if this member does not have it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2654,6 +2683,13 @@ func (x *Request) GetConfirmations() uint32 {
 		return x.Confirmations
 	}
 	return 0
+}
+
+func (x *Request) GetSuite() string {
+	if x != nil {
+		return x.Suite
+	}
+	return ""
 }
 
 // MemberVerdict is the word of one member about a request.
@@ -5537,7 +5573,7 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\taddresses\x18\x02 \x03(\tR\taddresses\x12\x1c\n" +
 	"\tconnected\x18\x03 \x01(\bR\tconnected\x12\x1d\n" +
 	"\n" +
-	"last_error\x18\x04 \x01(\tR\tlastError\"\x97\x03\n" +
+	"last_error\x18\x04 \x01(\tR\tlastError\"\xad\x03\n" +
 	"\x03Key\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bceremony\x18\x02 \x01(\tR\bceremony\x12\x14\n" +
@@ -5558,13 +5594,15 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x06issued\x18\r \x01(\rR\x06issued\x12\x18\n" +
 	"\abalance\x18\x0e \x01(\x03R\abalance\x12\x18\n" +
 	"\apending\x18\x0f \x01(\x03R\apending\x12\"\n" +
-	"\fverification\x18\x10 \x01(\tR\fverification\"\x11\n" +
+	"\fverification\x18\x10 \x01(\tR\fverification\x12\x14\n" +
+	"\x05suite\x18\x11 \x01(\tR\x05suite\"\x11\n" +
 	"\x0fListKeysRequest\"8\n" +
 	"\x10ListKeysResponse\x12$\n" +
-	"\x04keys\x18\x01 \x03(\v2\x10.frostfed.v1.KeyR\x04keys\"N\n" +
+	"\x04keys\x18\x01 \x03(\v2\x10.frostfed.v1.KeyR\x04keys\"d\n" +
 	"\rNewKeyRequest\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12'\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\",\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\x12\x14\n" +
+	"\x05suite\x18\x03 \x01(\tR\x05suite\",\n" +
 	"\x0eNewKeyResponse\x12\x1a\n" +
 	"\bceremony\x18\x01 \x01(\tR\bceremony\"%\n" +
 	"\x11NewAddressRequest\x12\x10\n" +
@@ -5642,11 +5680,12 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\fR\amessage\x12\x14\n" +
 	"\x05force\x18\x03 \x01(\bR\x05force\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"W\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\"z\n" +
 	"\x13SignMessageResponse\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12!\n" +
-	"\fmessage_hash\x18\x02 \x01(\tR\vmessageHash\"\xa1\x04\n" +
+	"\fmessage_hash\x18\x02 \x01(\tR\vmessageHash\x12!\n" +
+	"\fsigned_bytes\x18\x03 \x01(\fR\vsignedBytes\"\xb7\x04\n" +
 	"\aRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.frostfed.v1.RequestKindR\x04kind\x12/\n" +
@@ -5667,7 +5706,8 @@ const file_frostfed_v1_frostfed_proto_rawDesc = "" +
 	"signatures\x12 \n" +
 	"\vtransaction\x18\x0e \x01(\tR\vtransaction\x12\x16\n" +
 	"\x06height\x18\x0f \x01(\rR\x06height\x12$\n" +
-	"\rconfirmations\x18\x10 \x01(\rR\rconfirmations\"l\n" +
+	"\rconfirmations\x18\x10 \x01(\rR\rconfirmations\x12\x14\n" +
+	"\x05suite\x18\x11 \x01(\tR\x05suite\"l\n" +
 	"\rMemberVerdict\x12+\n" +
 	"\x06member\x18\x01 \x01(\v2\x13.frostfed.v1.MemberR\x06member\x12.\n" +
 	"\averdict\x18\x02 \x01(\v2\x14.frostfed.v1.VerdictR\averdict\"\x15\n" +
