@@ -348,6 +348,10 @@ func (d *Daemon) act(decision federation.Decision) {
 	case federation.RestoredOlder:
 		d.cfg.Log.Error("the database of this member is older than its promises; nothing that spends is approved until the coins that may be bound are spent",
 			"witness", peer.ID(decision.Witness).String(), "promises", decision.Made, "known", decision.Known, "fence", decision.Fence)
+	case federation.EvidenceFound:
+		d.metrics.evidence.WithLabelValues(decision.Kind).Inc()
+		d.cfg.Log.Warn("a member is proved to have broken the protocol; 'frostfed evidence' shows it", "peer", peer.ID(decision.Culprit).String(),
+			"kind", decision.Kind, "where", decision.Place, "evidence", decision.ID.String())
 	case federation.Submit:
 		select {
 		case d.submits <- decision:

@@ -142,6 +142,8 @@ func (d *Daemon) Faults() []FaultCount {
 
 type metrics struct {
 	faults *prometheus.CounterVec
+
+	evidence *prometheus.CounterVec
 	unsent prometheus.Counter
 	commit prometheus.Histogram
 }
@@ -149,12 +151,14 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "frostfed_faults_total", Help: "Faults of peers, by kind."}, []string{"kind"}),
+		evidence: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "frostfed_evidence_total",
+			Help: "Proofs against members that this one came to hold, by kind."}, []string{"kind"}),
 		unsent: prometheus.NewCounter(prometheus.CounterOpts{Name: "frostfed_frames_unsent_total", Help: "Frames dropped because the member is away or its queue is full; they are sent again."}),
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "frostfed_commit_seconds", Help: "Time of one durable write.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8)}),
 	}
 	if r != nil {
-		r.MustRegister(m.faults, m.unsent, m.commit)
+		r.MustRegister(m.faults, m.evidence, m.unsent, m.commit)
 	}
 	return m
 }
