@@ -153,7 +153,6 @@ func (liar) out(p *puppet, l letter) []letter {
 
 // replayer says again what it or others have said, to anybody.
 type replayer struct {
-	honest
 	past []letter
 }
 
@@ -185,7 +184,6 @@ func (r *replayer) out(p *puppet, l letter) []letter {
 
 // unsolicited answers questions that nobody asked.
 type unsolicited struct {
-	honest
 	requests [][32]byte
 	sessions [][32]byte
 }
@@ -222,7 +220,7 @@ func (u *unsolicited) out(p *puppet, l letter) []letter {
 	}
 	switch w.rng.IntN(4) {
 	case 0: // PSIG of one, with an empty refill
-		say(protocols.Sign, []byte{signPSig}, id[:], noise(16+4), []byte{0, 1}, noise(32), noise(16), make([]byte, 8), []byte{0, 0})
+		say(protocols.Sign, []byte{signPSig}, id[:], noise(16+4), []byte{0, 1}, noise(32), noise(64), noise(16), make([]byte, 8), []byte{0, 0})
 	case 1: // NO: stale, of this member's epoch or another
 		say(protocols.Sign, []byte{signNo}, id[:], noise(16+4), []byte{byte(1 + w.rng.IntN(6))}, noise(16), []byte{0})
 	case 2: // DONE with a false signature

@@ -32,7 +32,6 @@ type swap struct {
 
 // forger swaps payloads of its own broadcasts.
 type forger struct {
-	honest
 	plan  *plan
 	kind  string
 	swaps map[string]*swap // by topic; nil: this one stays as it is

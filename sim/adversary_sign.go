@@ -33,7 +33,6 @@ func (badpsig) out(p *puppet, l letter) []letter {
 // other signers or other items to each, the same handles again for another
 // session, and sessions that it never finishes.
 type coordinator struct {
-	honest
 	points [][66]byte // public nonces it has seen
 }
 
@@ -121,7 +120,6 @@ func (drainer) in(p *puppet, l letter) *letter {
 // lastmover waits for what the others do. It gives what only it can give last,
 // and to one half; it lies to coordinators, and is honest to the rest.
 type lastmover struct {
-	honest
 	plan *plan
 	held map[[32]byte][]letter // CERTSIGs and ACKs, by session
 	seen map[[32]byte]int      // how many others have sent theirs

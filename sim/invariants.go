@@ -47,6 +47,7 @@ type checker struct {
 	stats   Stats
 	keys    map[federation.KeyID]string     // I1: everything of a key
 	out     map[string]map[int]bool         // I5: by label, the members that were voted out
+	voted   map[int]bool                    // I6: members against whom an honest one voted
 	agreed  []map[federation.RequestID]bool // I3: by member, requests that it ever approved
 	wire    *observer                       // I2
 	paid    map[bitcoin.PayoutID]bool       // I3: lists that the best chain pays
@@ -57,7 +58,7 @@ type checker struct {
 }
 
 func newChecker(w *world) *checker {
-	c := &checker{w: w, keys: make(map[federation.KeyID]string), out: make(map[string]map[int]bool), wire: newObserver(w.knobs.N), paid: make(map[bitcoin.PayoutID]bool),
+	c := &checker{w: w, keys: make(map[federation.KeyID]string), out: make(map[string]map[int]bool), voted: make(map[int]bool), wire: newObserver(w.knobs.N), paid: make(map[bitcoin.PayoutID]bool),
 		asked: make(map[federation.RequestID]bool), scripts: make(map[string]bool), shared: make(map[string]bool)}
 	for _, m := range w.members {
 		secret := m.cfg.Host.Secret()
@@ -111,6 +112,11 @@ func (c *checker) sent(m *member, env protocols.Envelope) {
 	}
 	if env.Protocol == protocols.Echo && !m.faulty {
 		c.w.tempt(m, env.Protocol)
+	}
+	if env.Protocol == protocols.DKG && !m.faulty {
+		for _, i := range votes(m.index, env.Body) {
+			c.voted[i] = true
+		}
 	}
 	if env.Protocol != protocols.Sign {
 		return
@@ -181,6 +187,9 @@ func (c *checker) progress(m *member, d federation.KeyProgress) {
 	}
 	for _, i := range c.w.indices(d.Waiting) {
 		c.out[label][i] = true
+		if !c.w.members[i].faulty && !c.voted[i] {
+			c.w.fail("I6", "honest member %d is excluded, and no honest one voted for that", i)
+		}
 	}
 }
 
@@ -430,7 +439,10 @@ func (c *checker) final() {
 			}
 		}
 		if len(coins) != len(want) {
-			c.w.fail("coins", "member %d knows %d coins of %d", m.index, len(coins), len(want))
+			for _, coin := range coins {
+				delete(want, coin.Outpoint)
+			}
+			c.w.fail("coins", "member %d knows %d coins, and not %v", m.index, len(coins), want)
 		}
 	}
 }

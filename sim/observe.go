@@ -108,6 +108,25 @@ func (o *observer) see(from, to int, frame []byte, honest bool) (complaint strin
 	return "", signed, asks
 }
 
+// votes lists the members against whom a frame of key generation holds the vote of
+// its sender.
+func votes(from int, frame []byte) (culprits []int) {
+	for _, msg := range messages(frame) {
+		s := cryptobyte.String(msg)
+		var kind, culprit, count uint8
+		if !s.ReadUint8(&kind) || kind != dkgExclude || !s.Skip(32) || !s.ReadUint8(&culprit) || !s.ReadUint8(&count) {
+			continue
+		}
+		for range count {
+			var voter uint8
+			if s.ReadUint8(&voter) && s.Skip(1+64) && int(voter) == from {
+				culprits = append(culprits, int(culprit))
+			}
+		}
+	}
+	return culprits
+}
+
 func (o *observer) pool(from, to int, s *cryptobyte.String) string {
 	var epoch [16]byte
 	var gone uint64
@@ -168,7 +187,10 @@ func (o *observer) psig(from, to int, s *cryptobyte.String) (federation.RequestI
 			return name.request, "", false
 		}
 	}
-	s.Skip(64) // the sender's signature on them
+	s.Skip(64)       // the sender's signature on them
+	if !s.Skip(64) { // the signer's signature on its answer
+		return name.request, "", false
+	}
 	if complaint := o.pool(from, to, s); complaint != "" {
 		return name.request, complaint, true
 	}

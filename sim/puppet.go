@@ -176,10 +176,3 @@ func (p *puppet) say(l letter) {
 	}
 	_ = p.outer.Send(p.m.now(), p.m.w.charter.Members()[l.to], l.protocol, l.body) // likewise
 }
-
-// all says something to every other member.
-func (p *puppet) all(protocol protocols.Protocol, body []byte) {
-	for to := range p.m.w.knobs.N {
-		p.say(letter{from: p.m.index, to: to, protocol: protocol, body: body})
-	}
-}

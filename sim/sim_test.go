@@ -19,6 +19,7 @@ var (
 	twice = flag.Uint64("twice", 16, "every so many-th seed is run two times, to see that both are the same; 0: none")
 	seed1 = flag.Uint64("seed", 0, "the seed of TestSeed")
 	knobs = flag.String("knobs", "", "knobs of TestSeed that differ from those the seed draws, as Loss=0,N=4")
+	first = flag.Bool("first", false, "TestSeeds ends with the first seed that fails")
 	full  = flag.Bool("full", false, "the long forms of tests")
 )
 
@@ -54,6 +55,7 @@ func TestSeeds(t *testing.T) {
 	var next atomic.Uint64
 	next.Store(*start)
 	end := *start + uint64(*seeds)
+	var broken atomic.Bool
 	var mutex sync.Mutex
 	var failed []string
 	sum := newSummary()
@@ -62,6 +64,9 @@ func TestSeeds(t *testing.T) {
 		group.Go(func() {
 			for {
 				seed := next.Add(1) - 1
+				if *first && broken.Load() {
+					return
+				}
 				if seed >= end {
 					return
 				}
@@ -75,6 +80,9 @@ func TestSeeds(t *testing.T) {
 				if done := sum.seeds; done%1000 == 0 {
 					fmt.Fprintf(os.Stderr, "%d seeds, %d failed, %.1f seeds/s; all below %d are begun\n",
 						done, len(failed), float64(done)/time.Since(begin).Seconds(), seed)
+				}
+				if r.Err != nil {
+					broken.Store(true)
 				}
 				if r.Err != nil && len(failed) < 20 {
 					fmt.Fprintf(os.Stderr, "seed %d: %v\n", seed, r.Err)

@@ -71,9 +71,7 @@ func (t *trace) tail() []string {
 	return t.lines
 }
 
-// digest makes a body short enough for a line.
-func digest(b []byte) string { return fmt.Sprintf("%d:%08x", len(b), fingerprint(b)) }
-
+// fingerprint makes a body short enough for a line.
 func fingerprint(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
