@@ -144,8 +144,8 @@ type metrics struct {
 	faults *prometheus.CounterVec
 
 	evidence *prometheus.CounterVec
-	unsent prometheus.Counter
-	commit prometheus.Histogram
+	unsent   prometheus.Counter
+	commit   prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
