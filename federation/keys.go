@@ -578,7 +578,7 @@ func (c *Core) Keys() []KeyView {
 			continue
 		}
 		if k.active && !k.ready() {
-			v.Phase = verifying
+			v.Phase = PhaseVerifying
 		}
 		v.Verification = k.verification.sig
 		v.ID, v.ThreshPK, v.PublicKey, v.Xpub, v.Descriptor, v.Issued = k.id, k.threshPK, slices.Clone(k.threshPK[:]), k.root.Xpub(), k.root.Descriptor(), k.issued

@@ -137,7 +137,7 @@ func (c *Core) fromSign(now protocols.Time, out *Effects, e protocols.Effects[si
 			c.signed(now, out, event.Request, sigs)
 		case sign.Progress:
 			if k := c.keys.verifications[event.Request]; k != nil {
-				out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: verifying,
+				out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: PhaseVerifying,
 					Have: event.Have, Need: event.Need, Waiting: event.Waiting})
 				continue
 			}

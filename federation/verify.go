@@ -28,8 +28,10 @@ const (
 
 	verificationTag        = "frostfed/v1/key verification"
 	verificationRequestTag = "frostfed/v1/key verification request"
-	verifying              = "verifying" // the phase, after those of key generation
 )
+
+// PhaseVerifying is the phase of a key after those of its generation.
+const PhaseVerifying = "verifying"
 
 // verification is how far a key is with it.
 type verification struct {
@@ -72,7 +74,7 @@ func (c *Core) verify(now protocols.Time, out *Effects, k *key) {
 		out.Out = append(out.Out, KeyReady{Key: k.id, Label: k.label, Acks: k.verification.acks})
 		return
 	}
-	out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: verifying})
+	out.Out = append(out.Out, KeyProgress{Ceremony: k.ceremony, Phase: PhaseVerifying})
 	c.fromSign(now, out, c.sign.Approve(now, VerificationRequest(k.id), k.id, []sign.Item{{Message: k.verification.message}}))
 }
 

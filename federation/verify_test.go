@@ -95,7 +95,7 @@ func TestNoAddressBeforeVerification(t *testing.T) {
 			_, _, err := core.NewAddress(w.now, "main")
 			got[i] = err == nil
 			fresh, _ := w.ready(i)
-			if keys := core.Keys(); len(keys) == 1 && keys[0].Phase == verifying {
+			if keys := core.Keys(); len(keys) == 1 && keys[0].Phase == PhaseVerifying {
 				seen[i] = true
 				if core.Status().Keys != 0 {
 					t.Fatal("a key in verification is counted as usable")
@@ -120,7 +120,7 @@ func TestNoAddressBeforeVerification(t *testing.T) {
 func TestVerificationOutlivesSilence(t *testing.T) {
 	w := newWorld(t, 7, nil)
 	w.propose("main")
-	w.until(5, verifying)
+	w.until(5, PhaseVerifying)
 	w.kill(5)
 	w.kill(6)
 	w.run()
@@ -151,7 +151,7 @@ func TestVerificationAndCrashes(t *testing.T) {
 			t.Run(fmt.Sprint(after, victims), func(t *testing.T) {
 				w := newWorld(t, 4, func(_ int, cfg *Config) { cfg.Pool = 4 })
 				w.propose("main")
-				w.until(2, verifying)
+				w.until(2, PhaseVerifying)
 				for range after {
 					w.step()
 				}
@@ -208,7 +208,7 @@ func TestKeysBeforeVerification(t *testing.T) {
 func TestForgedVerification(t *testing.T) {
 	w := newWorld(t, 4, nil)
 	w.propose("main")
-	w.until(2, verifying)
+	w.until(2, PhaseVerifying)
 	k := w.cores[2].keys.sorted()[0]
 	notice := append(append([]byte{noticeVerified}, k.id[:]...), make([]byte, 64)...)
 	var out Effects

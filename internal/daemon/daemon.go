@@ -345,6 +345,12 @@ func (d *Daemon) settle(b *batch) error {
 // act does what the core asks of its driver.
 func (d *Daemon) act(decision federation.Decision) {
 	switch decision := decision.(type) {
+	case federation.NoncesLow:
+		if decision.Low {
+			d.metrics.low.Inc()
+		} else {
+			d.metrics.low.Dec()
+		}
 	case federation.RestoredOlder:
 		d.cfg.Log.Error("the database of this member is older than its promises; nothing that spends is approved until the coins that may be bound are spent",
 			"witness", peer.ID(decision.Witness).String(), "promises", decision.Made, "known", decision.Known, "fence", decision.Fence)

@@ -146,6 +146,7 @@ type metrics struct {
 	evidence *prometheus.CounterVec
 	unsent   prometheus.Counter
 	commit   prometheus.Histogram
+	low      prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -156,9 +157,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		unsent: prometheus.NewCounter(prometheus.CounterOpts{Name: "frostfed_frames_unsent_total", Help: "Frames dropped because the member is away or its queue is full; they are sent again."}),
 		commit: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "frostfed_commit_seconds", Help: "Time of one durable write.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8)}),
+		low: prometheus.NewGauge(prometheus.GaugeOpts{Name: "frostfed_nonces_low_members", Help: "Members of which few nonces have been here for some seconds."}),
 	}
 	if r != nil {
-		r.MustRegister(m.faults, m.evidence, m.unsent, m.commit)
+		r.MustRegister(m.faults, m.evidence, m.unsent, m.commit, m.low)
 	}
 	return m
 }
