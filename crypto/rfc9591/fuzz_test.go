@@ -5,6 +5,8 @@ package rfc9591
 import (
 	"bytes"
 	"testing"
+
+	"frostfed/crypto/chilldkg"
 )
 
 // FuzzElement holds that each element has one encoding, in every suite.
@@ -83,7 +85,11 @@ func FuzzJudge(f *testing.F) {
 	f.Add(make([]byte, 105))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		guilty, err := Judge(fix.params, fix.session, 1, b, dealings[0])
+		_, accused, err := chilldkg.ComplaintParties(fix.params.hosts, b)
+		if err != nil {
+			return
+		}
+		guilty, err := Judge(fix.params, fix.session, 1, b, dealings[accused])
 		if err == nil && guilty != 1 {
 			t.Errorf("%d is guilty of an honest dealing", guilty)
 		}

@@ -3,25 +3,36 @@
 package alloc
 
 import (
+	"math"
 	"runtime/metrics"
 	"testing"
 )
 
 // Limit fails the test if f allocates more than perByte bytes for each byte of
 // an input of the given length, and fixed bytes besides. What is freed again
-// counts too. Small allocations are counted in spans, hence fixed is at least
-// slack, and other goroutines must be idle.
+// counts too.
+//
+// The runtime counts small objects late, by spans, and other goroutines allocate
+// as well. Therefore fixed is at least slack, and f runs again, up to attempts
+// times, before it is found guilty: it must do the same each time.
 func Limit(t testing.TB, input, perByte, fixed int, f func()) {
 	t.Helper()
-	before := allocated()
-	f()
-	if n, limit := allocated()-before, uint64(perByte*input+max(fixed, slack)); n > limit {
-		t.Errorf("%d bytes of input take %d bytes of memory, want at most %d", input, n, limit)
+	limit := uint64(perByte*input + max(fixed, slack))
+	least := uint64(math.MaxUint64)
+	for range attempts {
+		before := allocated()
+		f()
+		if least = min(least, allocated()-before); least <= limit {
+			return
+		}
 	}
+	t.Errorf("%d bytes of input take %d bytes of memory, want at most %d", input, least, limit)
 }
 
-// slack is two spans of the runtime for each of about eight sizes of objects.
-const slack = 128 << 10
+const (
+	slack    = 128 << 10
+	attempts = 5
+)
 
 func allocated() uint64 {
 	s := [1]metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}

@@ -104,12 +104,13 @@ func readRecord(r *bufio.Reader) (recordKind, []byte, error) {
 	if size > maxRecord || kind < recordBlock || kind > recordReconsider {
 		return 0, nil, fmt.Errorf("record header %x is not one of ours", head)
 	}
-	body := make([]byte, size+recordTrailer)
-	if _, err := io.ReadFull(r, body); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errTorn
-		}
+	// Memory follows what is there: of a torn record the size is only a claim.
+	body, err := io.ReadAll(io.LimitReader(r, int64(size)+recordTrailer))
+	if err != nil {
 		return 0, nil, err
+	}
+	if len(body) < int(size)+recordTrailer {
+		return 0, nil, errTorn
 	}
 	payload := body[:size]
 	sum := crc32.Update(crc32.Checksum(head[:], castagnoli), castagnoli, payload)
