@@ -96,6 +96,8 @@ func TestInstances(t *testing.T) {
 		"two processes":                 {[]byte{1, 2, 1, 2, 1}, true},
 		"three processes":               {[]byte{1, 2, 3, 1, 2, 3}, true},
 		"the other one is long gone":    {append([]byte{1, 2, 1, 2}, bytes.Repeat([]byte{2}, calmRun)...), false},
+		"a new start after two":         {[]byte{1, 2, 1, 2, 3}, false},
+		"a new start beside two":        {[]byte{1, 2, 1, 2, 3, 1, 2}, true},
 		"inventing more than are kept":  {[]byte{1, 2, 3, 4, 5, 6, 1, 2}, false},
 		"nothing but zero, the default": {[]byte{0, 0, 0}, false},
 	} {

@@ -198,6 +198,10 @@ func (in *instances) spoke(instance [instanceSize]byte) {
 	}
 	if slices.Contains(in.past[:], instance) {
 		in.returns++
+	} else {
+		// Started after the copy was found, perhaps: it must not stop for what is
+		// over. If the others still run, they return.
+		in.returns = 0
 	}
 	in.past[in.next] = in.current
 	in.next = (in.next + 1) % len(in.past)

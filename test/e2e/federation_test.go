@@ -99,20 +99,7 @@ func (f *federation) running() []*member {
 func (f *federation) found() {
 	var cards []string
 	for _, m := range f.members {
-		if err := os.WriteFile(m.phrase, []byte("the passphrase of "+m.name+"\n"), 0o600); err != nil {
-			f.Fatal(err)
-		}
-		host, port, _ := strings.Cut(m.listen, ":")
-		var made struct{ Name, Network string }
-		m.ok(&made, "init", "--name", m.name, "--network", "regtest", "--work-factor", "10",
-			"--listen", "/ip4/"+host+"/tcp/"+port, "--chain-url", "http://"+f.node.addr,
-			"--chain-user", rpcUser, "--chain-password-file", f.node.passwordFile)
-		if made.Name != m.name || made.Network != "regtest" {
-			f.Errorf("init: %+v", made)
-		}
-		var card struct{ Card string }
-		m.ok(&card, "card")
-		cards = append(cards, card.Card)
+		cards = append(cards, m.init(f.node))
 	}
 	file := f.alice.file("federation.toml.new", "")
 	f.alice.fails(exitError, append([]string{"charter", "new", "--name", "pool", "-o", file}, cards...)...) // never over a file

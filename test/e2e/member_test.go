@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -24,6 +25,7 @@ const (
 	exitError    = 1
 	exitNotReady = 3
 	exitRefused  = 4
+	exitHalted   = 5
 )
 
 // member is a member of the federation: its data folder, and its process.
@@ -101,14 +103,59 @@ func (m *member) fails(code int, args ...string) string {
 	return out.stderr
 }
 
+// init makes the member's data folder and returns its card.
+func (m *member) init(node *btcd) string {
+	m.t.Helper()
+	if err := os.WriteFile(m.phrase, []byte("the passphrase of "+m.name+"\n"), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	host, port, _ := strings.Cut(m.listen, ":")
+	var made struct{ Name, Network string }
+	m.ok(&made, "init", "--name", m.name, "--network", "regtest", "--work-factor", "10",
+		"--listen", "/ip4/"+host+"/tcp/"+port, "--chain-url", "http://"+node.addr,
+		"--chain-user", rpcUser, "--chain-password-file", node.passwordFile)
+	if made.Name != m.name || made.Network != "regtest" {
+		m.t.Errorf("init: %+v", made)
+	}
+	var card struct{ Card string }
+	m.ok(&card, "card")
+	return card.Card
+}
+
 // start runs the daemon.
 func (m *member) start() {
+	m.t.Helper()
+	m.process = startProcess(m.t, filepath.Join(m.dir, "log"), m.command()...)
+}
+
+// command is the command line of the daemon.
+func (m *member) command() []string {
 	m.t.Helper()
 	program, err := frostfed()
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.process = startProcess(m.t, filepath.Join(m.dir, "log"), program, "run", "--dir", m.dir, "--passphrase-file", m.phrase)
+	return []string{program, "run", "--dir", m.dir, "--passphrase-file", m.phrase}
+}
+
+// halts waits until the daemon has ended by itself, with the exit code that keeps a
+// supervisor from starting it again, and returns what it printed.
+func (m *member) halts() string {
+	m.t.Helper()
+	select {
+	case <-m.process.done:
+	case <-time.After(patience):
+		m.t.Fatalf("%s goes on:\n%s", m.name, tail(m.process.log, 15))
+	}
+	if code := m.process.cmd.ProcessState.ExitCode(); code != exitHalted {
+		m.t.Errorf("%s ended with exit code %d", m.name, code)
+	}
+	m.process = nil
+	text, err := os.ReadFile(filepath.Join(m.dir, "log"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // kill ends it without a chance to write anything.

@@ -69,17 +69,17 @@ type process struct {
 }
 
 // startProcess runs a program that appends what it prints to the file log.
-func startProcess(t *testing.T, log, program string, args ...string) *process {
+func startProcess(t *testing.T, log string, command ...string) *process {
 	t.Helper()
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	p := &process{cmd: exec.Command(program, args...), log: log, done: make(chan struct{})}
+	p := &process{cmd: exec.Command(command[0], command[1:]...), log: log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	if err := p.cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", filepath.Base(program), err)
+		t.Fatalf("start %s: %v", filepath.Base(command[0]), err)
 	}
 	go func() {
 		p.cmd.Wait() // how it ended is looked up in ProcessState
@@ -154,11 +154,16 @@ func eventually(t *testing.T, what string, holds func(context.Context) error) {
 // outgoing connections, so that a port stays free while its owner is down.
 const firstPort, lastPort = 21000, 31000
 
-var nextPort = firstPort + os.Getpid()%(lastPort-firstPort)
+var (
+	portMu   sync.Mutex
+	nextPort = firstPort + os.Getpid()%(lastPort-firstPort)
+)
 
 // freeAddress is a loopback address that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
+	portMu.Lock()
+	defer portMu.Unlock()
 	for range lastPort - firstPort {
 		if nextPort++; nextPort >= lastPort {
 			nextPort = firstPort

@@ -105,13 +105,13 @@ func (t *Tap) Frame(from, to protocols.NodeID, p protocols.Protocol, frame []byt
 		var kind uint8
 		s.ReadUint8(&kind)
 		switch kind {
-		case 1: // NONCES
+		case Nonces:
 			t.pool(from, to, &s)
-		case 2: // SIGN
+		case Sign:
 			t.sign(from, to, &s)
-		case 3: // PSIG
+		case PSig:
 			t.psig(from, to, &s)
-		case 4: // NO
+		case No:
 			const stale = 2
 			var reason uint8
 			if s.Skip(32+16+4) && s.ReadUint8(&reason) && reason == stale {
@@ -119,6 +119,27 @@ func (t *Tap) Frame(from, to protocols.NodeID, p protocols.Protocol, frame []byt
 			}
 		}
 	}
+}
+
+// Kinds of messages of protocols/frost/sign, the first byte of each.
+const (
+	Nonces byte = 1 + iota
+	Sign
+	PSig
+	No
+	Need
+	Ready
+	Done
+)
+
+// Kinds returns the first byte of each message that a frame holds whole.
+func Kinds(frame []byte) (out []byte) {
+	for _, msg := range messages(frame) {
+		if len(msg) > 0 {
+			out = append(out, msg[0])
+		}
+	}
+	return out
 }
 
 // messages cuts a data frame of protocols/acked into the messages it holds whole.
