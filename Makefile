@@ -3,10 +3,10 @@ SEEDS ?= 500
 START ?= 1
 TIME  ?= 30s
 
-.PHONY: help check test race sim exhaust timing fuzz e2e demo bench cover gen ci
+.PHONY: help check test race sim campaign exhaust timing fuzz e2e demo bench cover gen ci
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
 
 check: ## formatting, vet, lint
 	test -z "$$(git ls-files '*.go' | xargs gofmt -l | tee /dev/stderr)" && go vet ./... && go tool staticcheck ./...
@@ -19,6 +19,9 @@ race: ## the race detector, on what has goroutines
 
 sim: ## simulated federations: make sim SEEDS=20000 START=1
 	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0
+
+campaign: ## the same over a group without security, four times as fast: make campaign SEEDS=100000
+	go test -tags exponents ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v
 
 exhaust: ## the cryptography over a group of 13 elements: every share, nonce and lie
 	go vet -tags toygroup ./crypto/... && go test -tags toygroup ./crypto/...

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/btcsuite/btcd/address/v2"
-	"github.com/btcsuite/btcd/btcec/v2/schnorr"
 	"github.com/btcsuite/btcd/txscript/v2"
 )
 
@@ -58,10 +57,8 @@ func TypeOf(script []byte) (ScriptType, error) {
 	if !ok {
 		return 0, fmt.Errorf("%w: not a standard payment script", ErrAddress)
 	}
-	if t == P2TR {
-		if _, err := schnorr.ParsePubKey(script[2:]); err != nil {
-			return 0, fmt.Errorf("%w: its Taproot key is not on the curve, coins sent there are lost", ErrAddress)
-		}
+	if t == P2TR && !onCurve(script[2:]) {
+		return 0, fmt.Errorf("%w: its Taproot key is not on the curve, coins sent there are lost", ErrAddress)
 	}
 	return t, nil
 }

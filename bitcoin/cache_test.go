@@ -10,7 +10,7 @@ func TestCache(t *testing.T) {
 	plain := testKey(t)
 	var cache Cache
 	for range 2 {
-		cached, err := cache.NewKey(plain.network, plain.root.point, plain.root.chain)
+		cached, err := cache.NewKey(plain.network, plain.PublicKey(), plain.root.chain)
 		if err != nil {
 			t.Fatal(err)
 		}

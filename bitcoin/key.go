@@ -12,7 +12,6 @@ import (
 
 	"github.com/btcsuite/btcd/address/v2"
 	"github.com/btcsuite/btcd/address/v2/base58"
-	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
 )
 
@@ -85,12 +84,10 @@ type step struct {
 	tweak [32]byte
 }
 
-// node is an extended public key: a point and its chain code. The point is kept in
-// both forms, since to decompress one costs as much as a third of a child.
+// node is an extended public key: a point and its chain code.
 type node struct {
-	point  [33]byte
-	affine btcec.JacobianPoint // Z is 1
-	chain  [32]byte
+	point point
+	chain [32]byte
 }
 
 // ChainCode is the chain code of a federation's key: the tagged hash of federation
@@ -106,12 +103,11 @@ func NewKey(network Network, pub [33]byte, chainCode [32]byte) (Key, error) {
 	if !network.Valid() {
 		return Key{}, fmt.Errorf("threshold key: %v is unknown", network)
 	}
-	parsed, err := btcec.ParsePubKey(pub[:])
+	root, err := parsePoint(pub)
 	if err != nil {
 		return Key{}, fmt.Errorf("threshold key: %w", err)
 	}
-	k := Key{network: network, root: node{point: pub, chain: chainCode}}
-	parsed.AsJacobian(&k.root.affine)
+	k := Key{network: network, root: node{root, chainCode}}
 	for i := range k.branches {
 		if k.branches[i], err = k.root.child(uint32(i)); err != nil {
 			return Key{}, fmt.Errorf("threshold key: branch %d: %w", i, err)
@@ -124,7 +120,7 @@ func NewKey(network Network, pub [33]byte, chainCode [32]byte) (Key, error) {
 func (k Key) Network() Network { return k.network }
 
 // PublicKey is the plain threshold key.
-func (k Key) PublicKey() [33]byte { return k.root.point }
+func (k Key) PublicKey() [33]byte { return k.root.point.bytes() }
 
 // Xpub is the BIP 32 serialization with depth 0, parent fingerprint 0 and child
 // number 0 (BIP 328).
@@ -134,13 +130,15 @@ func (k Key) Xpub() string {
 	b = append(b, k.network.Params().HDPublicKeyID[:]...)
 	b = append(b, make([]byte, 1+4+4)...)
 	b = append(b, k.root.chain[:]...)
-	b = append(b, k.root.point[:]...)
+	pub := k.PublicKey()
+	b = append(b, pub[:]...)
 	return base58.Encode(append(b, chainhash.DoubleHashB(b)[:4]...))
 }
 
 // fingerprint identifies the root in BIP 371 derivation fields.
 func (k Key) fingerprint() uint32 {
-	return binary.LittleEndian.Uint32(address.Hash160(k.root.point[:])[:4])
+	pub := k.PublicKey()
+	return binary.LittleEndian.Uint32(address.Hash160(pub[:])[:4])
 }
 
 // Derived is one output of a Key.
@@ -171,19 +169,15 @@ func (k Key) Derive(p Path) (Derived, error) {
 	if err != nil {
 		return Derived{}, err
 	}
-	d := Derived{Path: p, InternalKey: [32]byte(leaf.point[1:])}
+	d := Derived{Path: p, InternalKey: leaf.point.x()}
 	// Without a script tree the key is tweaked all the same: an internal key
 	// used bare could hide a script path (BIP 341, constructing outputs).
-	internal := leaf.affine
-	if internal.Y.IsOdd() {
-		internal.Y.Negate(1).Normalize()
-	}
 	tapTweak := *chainhash.TaggedHash(chainhash.TagTapTweak, d.InternalKey[:])
-	out, _, err := addBase(&internal, tapTweak)
+	out, err := leaf.point.even().addBase(tapTweak)
 	if err != nil {
 		return Derived{}, err
 	}
-	d.OutputKey = [32]byte(out[1:])
+	d.OutputKey = out.x()
 	d.Script = p2tr(d.OutputKey)
 	d.Tweaks = [][32]byte{branch.tweak, leaf.tweak, tapTweak}
 	d.XOnly = []bool{false, false, true}
@@ -197,12 +191,13 @@ func (k Key) Derive(p Path) (Derived, error) {
 // child is CKDpub of BIP 32: (I_L*G + K, I_R), and the tweak I_L.
 func (n node) child(index uint32) (step, error) {
 	mac := hmac.New(sha512.New, n.chain[:])
-	mac.Write(n.point[:])
+	parent := n.point.bytes()
+	mac.Write(parent[:])
 	mac.Write(binary.BigEndian.AppendUint32(nil, index))
 	i := mac.Sum(nil)
 	tweak := [32]byte(i[:32])
-	point, affine, err := addBase(&n.affine, tweak)
-	return step{node{point, affine, [32]byte(i[32:])}, tweak}, err
+	child, err := n.point.addBase(tweak)
+	return step{node{child, [32]byte(i[32:])}, tweak}, err
 }
 
 // taproot returns the output key Q = even(P) + t*G, compressed so that its first
@@ -210,32 +205,15 @@ func (n node) child(index uint32) (step, error) {
 // root is empty for outputs without scripts. Source: BIP 341, taproot_tweak_pubkey.
 func taproot(internal [32]byte, root []byte) (out [33]byte, tweak [32]byte, err error) {
 	tweak = *chainhash.TaggedHash(chainhash.TagTapTweak, internal[:], root)
-	parsed, err := btcec.ParsePubKey(append([]byte{2}, internal[:]...))
+	even, err := parsePoint([33]byte(append([]byte{2}, internal[:]...)))
 	if err != nil {
 		return [33]byte{}, tweak, err
 	}
-	var even btcec.JacobianPoint
-	parsed.AsJacobian(&even)
-	out, _, err = addBase(&even, tweak)
-	return out, tweak, err
-}
-
-// addBase returns point + tweak*G in both forms, or ErrIndex if the tweak is not a
-// scalar or the sum is the point at infinity. All of it is public data, so the time
-// it takes reveals nothing.
-func addBase(point *btcec.JacobianPoint, tweak [32]byte) ([33]byte, btcec.JacobianPoint, error) {
-	var t btcec.ModNScalar
-	if overflow := t.SetBytes(&tweak); overflow != 0 {
-		return [33]byte{}, btcec.JacobianPoint{}, ErrIndex
+	q, err := even.addBase(tweak)
+	if err != nil {
+		return [33]byte{}, tweak, err
 	}
-	var q, r btcec.JacobianPoint
-	btcec.ScalarBaseMultNonConst(&t, &q)
-	btcec.AddNonConst(point, &q, &r)
-	if r.Z.IsZero() {
-		return [33]byte{}, btcec.JacobianPoint{}, ErrIndex
-	}
-	r.ToAffine()
-	return [33]byte(btcec.NewPublicKey(&r.X, &r.Y).SerializeCompressed()), r, nil
+	return q.bytes(), tweak, nil
 }
 
 // MessageHash is what signers sign for a message that is no transaction: a hash

@@ -104,13 +104,15 @@ func TestDeriveRefuses(t *testing.T) {
 	}
 	// t = n is no scalar; t = n-1 on G gives infinity.
 	n := [32]byte(btcec.S256().N.FillBytes(make([]byte, 32)))
-	var g btcec.JacobianPoint
-	btcec.Generator().AsJacobian(&g)
-	if _, _, err := addBase(&g, n); !errors.Is(err, ErrIndex) {
+	g, err := parsePoint([33]byte(btcec.Generator().SerializeCompressed()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.addBase(n); !errors.Is(err, ErrIndex) {
 		t.Errorf("tweak n: %v", err)
 	}
 	n[31]--
-	if _, _, err := addBase(&g, n); !errors.Is(err, ErrIndex) {
+	if _, err := g.addBase(n); !errors.Is(err, ErrIndex) {
 		t.Errorf("sum at infinity: %v", err)
 	}
 }

@@ -87,13 +87,18 @@ func Verify(tx *wire.MsgTx, prevouts []*wire.TxOut) error {
 	f := fetcher(tx, prevouts)
 	shared := txscript.NewTxSigHashes(tx, f)
 	for i, prevout := range prevouts {
-		engine, err := txscript.NewEngine(prevout.PkScript, tx, i, txscript.StandardVerifyFlags, nil, shared, prevout.Value, f)
-		if err == nil {
-			err = engine.Execute()
-		}
-		if err != nil {
+		if err := execute(tx, i, prevout, shared, f); err != nil {
 			return &SignatureError{i, err}
 		}
 	}
 	return nil
+}
+
+// runScripts runs the scripts of input i.
+func runScripts(tx *wire.MsgTx, i int, prevout *wire.TxOut, shared *txscript.TxSigHashes, f txscript.PrevOutputFetcher) error {
+	engine, err := txscript.NewEngine(prevout.PkScript, tx, i, txscript.StandardVerifyFlags, nil, shared, prevout.Value, f)
+	if err != nil {
+		return err
+	}
+	return engine.Execute()
 }

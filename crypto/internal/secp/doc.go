@@ -15,7 +15,8 @@
 // negations of scalars are constant time.
 //
 // Under the build tag toygroup a group of 13 elements takes the place of the
-// curve, for the exhaustive tests of the packages above: see toy_point.go.
+// curve, for the exhaustive tests of the packages above: see toy_point.go. Under
+// the tag exponents points are their logarithms, for simulations: see exponents.go.
 //
 // Scalars and points are values: assigning copies, and the zero values are the
 // scalar 0 and the point at infinity.
