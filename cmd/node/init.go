@@ -42,6 +42,7 @@ and a configuration file. Nothing that is already there is changed.
 Back up keys/seed.age and the passphrase: every key of the member follows from
 them. JSON: dir, config, name, network.`,
 		Example: `  frostfed init --name alice --network signet
+  frostfed init --name alice --network signet --chain-backend neutrino
   frostfed init --name alice --network regtest --dir ./alice --passphrase-file alice.pass \
       --listen /ip4/127.0.0.1/tcp/9470 --chain-url http://127.0.0.1:18443 --chain-cookie-file ~/.bitcoin/regtest/.cookie`,
 		Args: exactly(),
@@ -64,6 +65,10 @@ them. JSON: dir, config, name, network.`,
 			if chain.URL != "" {
 				cfg.Chain.URL = chain.URL
 			}
+			if chain.Backend != "" {
+				cfg.Chain.Backend = chain.Backend
+			}
+			cfg.Chain.Second, cfg.Chain.Peers = chain.Second, append(cfg.Chain.Peers, chain.Peers...)
 			cfg.Chain.CookieFile, cfg.Chain.CertFile = chain.CookieFile, chain.CertFile
 			cfg.Chain.User, cfg.Chain.PasswordFile = chain.User, chain.PasswordFile
 			if err := checkMember(cfg); err != nil {
@@ -90,6 +95,9 @@ them. JSON: dir, config, name, network.`,
 	f.StringArrayVar(&announce, "announce", nil, "multiaddr to publish besides, e.g. of a forwarded port (repeatable)")
 	f.StringArrayVar(&seeds, "seed", nil, "multiaddr, ending in /p2p/ID, of any member (repeatable)")
 	f.StringVar(&metrics, "metrics", "", "loopback address for metrics and health, e.g. 127.0.0.1:9471")
+	f.StringVar(&chain.Backend, "chain-backend", "", "rpc, a node of your own (default), or neutrino, a light client")
+	f.StringVar(&chain.Second, "chain-second", "", "second opinion: neutrino beside rpc, or rpc beside neutrino")
+	f.StringArrayVar(&chain.Peers, "chain-peer", nil, "HOST:PORT of a node that serves compact filters, for neutrino (repeatable; default found through DNS)")
 	f.StringVar(&chain.URL, "chain-url", "", "JSON-RPC of btcd or Bitcoin Core")
 	f.StringVar(&chain.CookieFile, "chain-cookie-file", "", "Bitcoin Core's cookie file")
 	f.StringVar(&chain.User, "chain-user", "", "RPC user")

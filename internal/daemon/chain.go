@@ -171,6 +171,7 @@ func (d *Daemon) submitter() {
 		case s := <-d.submits:
 			ctx, cancel := context.WithTimeout(d.ctx, submitTimeout)
 			err := d.cfg.Chain.Submit(ctx, s.Tx)
+			caps, unsure := d.cfg.Chain.Capabilities(ctx)
 			cancel()
 			if d.ctx.Err() != nil {
 				return
@@ -179,6 +180,9 @@ func (d *Daemon) submitter() {
 			if err != nil {
 				d.cfg.Log.Warn("the chain backend did not take a transaction; it is sent again with the next block",
 					"request", short(s.Request), "txid", s.TxID, "reason", err)
+			} else if unsure != nil || !caps.Verdict {
+				d.cfg.Log.Info("transaction sent to peers, of whom none says what it made of it: a block will tell; it is sent again until then",
+					"request", short(s.Request), "txid", s.TxID)
 			} else {
 				d.cfg.Log.Info("transaction sent", "request", short(s.Request), "txid", s.TxID)
 			}

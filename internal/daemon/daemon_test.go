@@ -187,6 +187,10 @@ func (c *memChain) Submit(_ context.Context, tx *wire.MsgTx) error {
 	return c.refuse
 }
 
+func (c *memChain) Capabilities(context.Context) (chain.Capabilities, error) {
+	return chain.Capabilities{Verdict: true}, nil
+}
+
 func (c *memChain) submissions() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -29,7 +29,7 @@ type Config struct {
 	Seeds    []string      `toml:"seeds" comment:"Multiaddrs, ending in /p2p/ID, of any nodes of the federation: one that answers is enough."`
 	Metrics  string        `toml:"metrics" comment:"Loopback address for /metrics, /livez and /readyz, e.g. 127.0.0.1:9471. Empty: off."`
 	LogLevel string        `toml:"log_level" comment:"debug, info, warn or error."`
-	Chain    ChainConfig   `toml:"chain" comment:"The member's own Bitcoin node. It is trusted; nobody else's is."`
+	Chain    ChainConfig   `toml:"chain" comment:"Where this member sees Bitcoin: its own node. It is trusted; nobody else's is."`
 	Keys     KeysConfig    `toml:"keys" comment:"How key generation goes on without members that lie or stay away."`
 	Policy   policy.Config `toml:"policy" comment:"What this member signs. Amounts in satoshi, fee rates in sat/vB."`
 }
@@ -44,14 +44,18 @@ type KeysConfig struct {
 
 // ChainConfig says which node this member asks.
 type ChainConfig struct {
-	URL          string `toml:"url" comment:"JSON-RPC of btcd or Bitcoin Core, e.g. http://127.0.0.1:8332."`
-	CookieFile   string `toml:"cookie_file" comment:"Bitcoin Core's cookie file; or user and password_file."`
-	User         string `toml:"user"`
-	PasswordFile string `toml:"password_file"`
-	CertFile     string `toml:"cert_file" comment:"TLS certificate of btcd."`
-	PollSeconds  int    `toml:"poll_seconds" comment:"Seconds between two looks at the chain."`
-	ScanFrom     uint32 `toml:"scan_from" comment:"Only after the database was lost: height from which to look for coins. 0: from when each key was made."`
-	SettledTo    uint32 `toml:"settled_to" comment:"Only after an older database was put back: height up to which nothing that this member approved is still under way."`
+	Backend      string   `toml:"backend" comment:"rpc: btcd or Bitcoin Core, the member's own. neutrino: a light client, for those who do not sign, or not for much."`
+	Second       string   `toml:"second" comment:"A second opinion, e.g. neutrino beside rpc: the member signs only while both agree. Empty: none."`
+	Peers        []string `toml:"peers" comment:"For neutrino: HOST:PORT of nodes that serve compact filters. Only these are asked. Empty: found through DNS."`
+	LightSigner  bool     `toml:"light_signer" comment:"Sign on mainnet by neutrino alone. Its peers can deceive this member."`
+	URL          string   `toml:"url" comment:"JSON-RPC of btcd or Bitcoin Core, e.g. http://127.0.0.1:8332."`
+	CookieFile   string   `toml:"cookie_file" comment:"Bitcoin Core's cookie file; or user and password_file."`
+	User         string   `toml:"user"`
+	PasswordFile string   `toml:"password_file"`
+	CertFile     string   `toml:"cert_file" comment:"TLS certificate of btcd."`
+	PollSeconds  int      `toml:"poll_seconds" comment:"Seconds between two looks at the chain."`
+	ScanFrom     uint32   `toml:"scan_from" comment:"Only after the database was lost: height from which to look for coins. 0: from when each key was made."`
+	SettledTo    uint32   `toml:"settled_to" comment:"Only after an older database was put back: height up to which nothing that this member approved is still under way."`
 }
 
 // DefaultPort is where members listen unless told otherwise.
@@ -69,7 +73,7 @@ func DefaultConfig(name, network string) Config {
 		Listen:   []string{fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", DefaultPort)},
 		Announce: []string{}, Seeds: []string{}, LogLevel: "info",
 		Keys:   KeysConfig{Exclusion: true, MinSpare: 1, SilenceMinutes: 10},
-		Chain:  ChainConfig{URL: defaultURL[network], PollSeconds: 10},
+		Chain:  ChainConfig{Backend: backendRPC, Peers: []string{}, URL: defaultURL[network], PollSeconds: 10},
 		Policy: policy.DefaultConfig(),
 	}
 	cfg.Policy.AllowList, cfg.Policy.External = []string{}, []string{}
@@ -152,8 +156,8 @@ func (c Config) Validate() error {
 	if _, err := logLevel(c.LogLevel); err != nil {
 		return err
 	}
-	if c.Chain.PollSeconds < 1 || c.Chain.PollSeconds > 600 {
-		return fmt.Errorf("chain.poll_seconds: %d is not within 1 and 600", c.Chain.PollSeconds)
+	if err := c.Chain.check(c.Network); err != nil {
+		return err
 	}
 	if c.Keys.MinSpare < 0 || c.Keys.MinSpare > protocols.MaxMembers {
 		return fmt.Errorf("keys.min_spare: %d is not within 0 and %d", c.Keys.MinSpare, protocols.MaxMembers)

@@ -24,6 +24,7 @@ const (
 	charterFile = "charter.toml"
 	keysDir     = "keys"
 	stateDir    = "state"
+	neutrinoDir = "neutrino"
 	socketFile  = "frostfed.sock"
 )
 
@@ -48,6 +49,7 @@ func (d Dir) ConfigPath() string { return filepath.Join(string(d), configFile) }
 func (d Dir) charterPath() string { return filepath.Join(string(d), charterFile) }
 func (d Dir) keys() string        { return filepath.Join(string(d), keysDir) }
 func (d Dir) state() string       { return filepath.Join(string(d), stateDir) }
+func (d Dir) neutrino() string    { return filepath.Join(string(d), neutrinoDir) }
 
 // Init makes the data folder of a new member: a fresh seed, encrypted with the
 // passphrase, and the configuration. It changes nothing that is already there.

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -19,7 +20,6 @@ import (
 
 	"frostfed/bitcoin"
 	"frostfed/bitcoin/chain"
-	"frostfed/bitcoin/chain/rpc"
 	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/internal/daemon"
@@ -35,7 +35,7 @@ type Options struct {
 	Config  Config
 	Charter *membership.Charter
 	Keys    *memberkey.Keys
-	Chain   chain.Backend // nil: the RPC node of the configuration
+	Chain   chain.Backend // nil: as the configuration says; else the caller's to close
 	Log     *slog.Logger
 	Version string
 	// Seeds replaces the seeds of the configuration if not nil.
@@ -53,12 +53,9 @@ type Node struct {
 	Registry *prometheus.Registry
 	Started  time.Time
 
-	store *store.Store
+	store  *store.Store
+	chains []io.Closer
 }
-
-// maxTipAge is how old the node's best block may be: on a public network two
-// hours without a block mean a node without peers.
-const maxTipAge = 2 * time.Hour
 
 // ErrStranger says that the charter does not name this member.
 var ErrStranger = errors.New("the charter does not name this member")
@@ -76,9 +73,9 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	backend := o.Chain
-	if backend == nil {
-		if backend, err = newRPC(o.Config.Chain, network); err != nil {
+	var openers []opener
+	if o.Chain == nil {
+		if openers, err = sources(o.Dir, o.Config.Chain, network, o.Log); err != nil {
 			return nil, err
 		}
 	}
@@ -90,13 +87,20 @@ func Start(ctx context.Context, o Options) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{Charter: o.Charter, Network: network, Registry: prometheus.NewRegistry(), Started: time.Now(), store: db}
-	if err := n.start(ctx, o, self, backend); err != nil {
+	if err := n.start(ctx, o, self, openers); err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
 	return n, nil
 }
 
-func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, backend chain.Backend) error {
+func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, openers []opener) error {
+	backend := o.Chain
+	if backend == nil {
+		var err error
+		if backend, err = n.openChain(openers); err != nil {
+			return err
+		}
+	}
 	identity, err := crypto.UnmarshalEd25519PrivateKey(o.Keys.Identity)
 	if err != nil {
 		return fmt.Errorf("load identity: %w", err)
@@ -134,7 +138,8 @@ func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, back
 	return err
 }
 
-// Close stops the member: the daemon, then the network, then the database.
+// Close stops the member: the daemon, then the network, the chain backends, the
+// database.
 func (n *Node) Close() error {
 	var errs []error
 	if n.Daemon != nil {
@@ -143,20 +148,10 @@ func (n *Node) Close() error {
 	if n.Host != nil {
 		errs = append(errs, n.Host.Close())
 	}
+	for _, c := range n.chains {
+		errs = append(errs, c.Close())
+	}
 	return errors.Join(append(errs, n.store.Close())...)
-}
-
-func newRPC(c ChainConfig, network bitcoin.Network) (chain.Backend, error) {
-	cfg := rpc.Config{URL: c.URL, Params: network.Params(), CookieFile: c.CookieFile, User: c.User,
-		PasswordFile: c.PasswordFile, CertFile: c.CertFile}
-	if network != bitcoin.Regtest {
-		cfg.MaxTipAge = maxTipAge
-	}
-	client, err := rpc.New(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("%w: chain: %w", ErrConfig, err)
-	}
-	return client, nil
 }
 
 // addrBook keeps last-good addresses in the database.

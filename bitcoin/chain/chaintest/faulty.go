@@ -9,6 +9,7 @@ import (
 	"github.com/btcsuite/btcd/btcutil/v2"
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/btcsuite/btcd/mining"
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin/chain"
@@ -187,26 +188,24 @@ func (f *Faulty) Submit(ctx context.Context, tx *wire.MsgTx) error {
 	return f.Backend.Submit(ctx, tx)
 }
 
-// NextBlock makes a block that commits to transactions, after a coinbase, and has
+// NextBlock makes a block that commits to a coinbase and transactions, and has
 // the work of a regtest block. Nodes may refuse it: the coinbase pays nothing.
 func NextBlock(parent chainhash.Hash, height int32, txs ...*wire.MsgTx) *wire.MsgBlock {
 	coinbase := wire.NewMsgTx(2)
 	coinbase.AddTxIn(&wire.TxIn{PreviousOutPoint: wire.OutPoint{Index: wire.MaxPrevOutIndex}, Sequence: uint32(height)})
 	coinbase.AddTxOut(wire.NewTxOut(0, Script()))
 	block := &wire.MsgBlock{Transactions: append([]*wire.MsgTx{coinbase}, txs...)}
-	block.Header.PrevBlock = parent
-	Seal(block)
-	return block
-}
-
-// Seal makes the header of a block commit to its transactions and meet the target
-// of regtest, whatever its nonce was.
-func Seal(block *wire.MsgBlock) {
-	block.Header.MerkleRoot = blockchain.CalcMerkleRoot(btcutil.NewBlock(block).Transactions(), false)
-	block.Header.Bits = chaincfg.RegressionNetParams.PowLimitBits
+	all := btcutil.NewBlock(block).Transactions()
+	mining.AddWitnessCommitment(all[0], all) // appends to the coinbase
+	block.Header = wire.BlockHeader{
+		PrevBlock:  parent,
+		MerkleRoot: blockchain.CalcMerkleRoot(btcutil.NewBlock(block).Transactions(), false),
+		Bits:       chaincfg.RegressionNetParams.PowLimitBits,
+	}
 	for !worked(block.BlockHash()) {
 		block.Header.Nonce++
 	}
+	return block
 }
 
 // worked reports whether a hash meets the target of regtest.
