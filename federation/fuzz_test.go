@@ -13,6 +13,7 @@ import (
 	"frostfed/policy"
 	"frostfed/protocols"
 	"frostfed/protocols/echo"
+	"frostfed/test/alloc"
 )
 
 func FuzzDecodePayload(f *testing.F) {
@@ -20,7 +21,9 @@ func FuzzDecodePayload(f *testing.F) {
 	f.Add((&payload{kind: KindPayout, body: policy.Proposal{Network: bitcoin.Regtest, Coins: []wire.OutPoint{{}}, Tx: []byte{1}}.Encode()}).encode())
 	f.Add((&payload{kind: KindTransaction, body: []byte("psbt\xff")}).encode())
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := decodePayload(raw)
+		var p *payload
+		var err error
+		alloc.Limit(t, len(raw), 16, 0, func() { p, err = decodePayload(raw) })
 		if err == nil && !bytes.Equal(p.encode(), raw) {
 			t.Errorf("read %x, wrote %x", raw, p.encode())
 		}
