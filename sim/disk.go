@@ -22,7 +22,7 @@ func newDisk() *disk { return &disk{records: make(map[string][]byte)} }
 
 // rewind goes back to the image after the first count batches.
 func (d *disk) rewind(count int) {
-	batches := d.batches[:count]
+	batches := d.batches[:min(count, len(d.batches))]
 	*d = disk{records: make(map[string][]byte), forgets: true}
 	for _, b := range batches {
 		d.commit(b)

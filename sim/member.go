@@ -31,6 +31,8 @@ type member struct {
 	polling bool
 	jobs    int // computing
 
+	boundaries int // between effects that it has passed
+
 	faulty bool    // from some time on
 	kind   string  // of fault
 	puppet *puppet // the adversary between the core and the network, if it is faulty and runs
@@ -166,6 +168,16 @@ func (m *member) settle(e federation.Effects) {
 	}
 	step := 0
 	alive := func() bool {
+		if c := w.options.Crash; c != nil && c.Member == m.index && c.Boundary == m.boundaries {
+			w.trace.add(w.now, "crash %d at boundary %d", m.index, m.boundaries)
+			if c.Image >= 0 {
+				m.disk.rewind(c.Image)
+				m.cfg.ScanFrom = 1
+			}
+			m.stop()
+			w.after(1_000, m.start)
+		}
+		m.boundaries++
 		if step == death {
 			w.trace.add(w.now, "crash %d after step %d of %d", m.index, step, len(e.Send)+2)
 			m.crash()
@@ -232,7 +244,9 @@ func (m *member) transmit(env protocols.Envelope) {
 	w := m.w
 	w.trace.frame(w.now, "send", m.index, w.charter.Index(env.To), env.Protocol, env.Body)
 	w.check.sent(m, env)
-	w.net.send(m.index, env)
+	if w.reached(w.charter.Index(env.To), m.index) == m { // else the other one talks to a clone of this process
+		w.net.send(m.index, env)
+	}
 }
 
 func (m *member) receive(from int, protocol protocols.Protocol, body []byte) {

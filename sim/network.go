@@ -109,7 +109,7 @@ func (n *network) plan(s stream, body []byte, delay int64) {
 			w.trace.frame(w.now, "gone", s.from, s.to, s.protocol, body)
 			return
 		}
-		w.members[s.to].receive(s.from, s.protocol, body)
+		w.reached(s.from, s.to).receive(s.from, s.protocol, body)
 	})
 }
 

@@ -31,6 +31,23 @@ type Options struct {
 	Mutant Mutant
 	Full   bool   // keep the whole trace, not only its end
 	Knobs  string // that differ from those the seed draws, as Knobs.String lists them
+	Crash  *Crash
+	Clone  *Clone
+}
+
+// Crash is one that is not drawn: of a member at one of the boundaries between the
+// effects of all its turns, counted from 0.
+type Crash struct {
+	Member, Boundary int
+	// Image is the number of batches that its disk then holds; negative: all that
+	// were committed.
+	Image int
+}
+
+// Clone has a second process of a member run from a copy of its disk for some time.
+type Clone struct {
+	Member     int
+	Begin, End int64
 }
 
 // Report is what came of a seed.
@@ -42,6 +59,8 @@ type Report struct {
 	Err    error // the first invariant that broke, or nil
 	Events int
 	Stats  Stats
+
+	Boundaries, Batches []int // by member: between effects, and of records
 }
 
 // Violation is a broken invariant.
@@ -79,8 +98,10 @@ type world struct {
 	work    *workload
 	check   *checker
 	crashes int
-	plan    *plan // of faulty members that conspire
-	tempted bool  // the adaptive adversary has begun
+	options Options
+	clone   *member // of the member that Options.Clone names, while it runs
+	plan    *plan   // of faulty members that conspire
+	tempted bool    // the adaptive adversary has begun
 }
 
 // Run simulates one seed.
@@ -89,7 +110,7 @@ func Run(seed uint64, o Options) (report Report) {
 	if o.Full {
 		keep = 0
 	}
-	w := &world{seed: seed, mutant: o.Mutant, knobs: draw(seed), rng: rand.New(rand.NewPCG(seed, 0x66726f7374)), trace: newTrace(keep)}
+	w := &world{seed: seed, mutant: o.Mutant, options: o, knobs: draw(seed), rng: rand.New(rand.NewPCG(seed, 0x66726f7374)), trace: newTrace(keep)}
 	if err := w.knobs.set(o.Knobs); err != nil {
 		return Report{Seed: seed, Err: err}
 	}
@@ -106,6 +127,10 @@ func Run(seed uint64, o Options) (report Report) {
 		if w.check != nil {
 			report.Stats = w.check.stats
 			report.Stats.Crashes = w.crashes
+		}
+		for _, m := range w.members {
+			report.Boundaries = append(report.Boundaries, m.boundaries)
+			report.Batches = append(report.Batches, m.disk.commits)
 		}
 	}()
 	w.build()
@@ -168,6 +193,9 @@ func (w *world) build() {
 			Charter: charter, Self: card.NodeID(), Host: &keys[card.Host].Host, Policy: rules, Gap: 4, Version: "sim",
 			Pool: w.knobs.Pool, Silence: protocols.Time(w.knobs.Silence), Addresses: addresses}})
 	}
+	if c := w.options.Crash; c != nil && c.Image >= 0 {
+		w.members[c.Member].disk.forgets = true
+	}
 	for i, who := range w.rng.Perm(w.knobs.N) {
 		if i < w.knobs.Forget {
 			w.members[who].disk.forgets = true
@@ -185,8 +213,12 @@ func (w *world) schedule() {
 		w.after(w.rng.Int64N(3_000), m.start)
 	}
 	within := func(f func()) { w.at(w.rng.Int64N(k.FaultTime), f) }
+	if c := w.options.Clone; c != nil {
+		w.at(c.Begin, w.beginClone)
+		w.at(c.End, w.endClone)
+	}
 	for _, m := range w.members {
-		if m.disk.forgets {
+		if m.disk.forgets && w.options.Crash == nil {
 			for range 3 {
 				within(func() {
 					if m.core != nil {
@@ -281,6 +313,40 @@ func (w *world) tempt(m *member, protocol protocols.Protocol) {
 	}
 	w.tempted = true
 	w.after(0, func() { w.turnFaulty(m.index) })
+}
+
+// beginClone starts a second process of a member, as a copied folder does. Each of
+// the others is connected with one of the two.
+func (w *world) beginClone() {
+	m := w.members[w.options.Clone.Member]
+	w.trace.add(w.now, "clone of %d", m.index)
+	m.disk.forgets = true // two of it at once look faulty to others
+	w.clone = &member{w: w, index: m.index, cfg: m.cfg, disk: newDisk(), boot: 1_000_000}
+	w.clone.disk.commit(m.disk.load())
+	w.clone.start()
+	for i, id := range w.charter.Members() {
+		if w.reached(i, m.index) == w.clone {
+			w.clone.give(func(now protocols.Time) federation.Effects { return w.clone.core.PeerUp(now, id) })
+		}
+	}
+}
+
+// endClone ends both, as the daemon does when others tell it that its identity is
+// used twice; its operator starts one of them again.
+func (w *world) endClone() {
+	clone := w.clone
+	w.clone = nil
+	clone.stop()
+	w.members[clone.index].stop()
+	w.after(1_000, w.members[clone.index].start)
+}
+
+// reached is the process that frames between two members come to.
+func (w *world) reached(from, to int) *member {
+	if w.clone != nil && to == w.clone.index && from%2 == 0 {
+		return w.clone
+	}
+	return w.members[to]
 }
 
 // indices names members by number.
