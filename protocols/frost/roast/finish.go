@@ -131,8 +131,8 @@ func parseRecord(rec protocols.Record) (*finished, bool) {
 	f := &finished{served: make(map[int]int)}
 	name, found := strings.CutPrefix(rec.Key, recordPrefix)
 	id, err := hex.DecodeString(name)
-	if !found || err != nil || len(id) != len(f.id) {
-		return nil, false
+	if !found || err != nil || len(id) != len(f.id) || recordKey(requestID(id)) != rec.Key {
+		return nil, false // two spellings of a key would be two records of one request
 	}
 	f.id = requestID(id)
 	s := cryptobyte.String(rec.Value)
