@@ -44,6 +44,19 @@
 //	READY   signer -> coordinator   I approve this request; what became of it?
 //	DONE    anyone -> anyone        the finished signatures, verified by each receiver
 //
+// # Pools
+//
+// A PSIG refills the pool it drew from, so that a coordinator that keeps asking
+// finds it full. What is made beside that, because pairs were named in vain or
+// asked for, comes out of a budget per coordinator: two pools at once and one more a
+// second. So a member can drain its own pools only. A coordinator that sees a
+// signer's pool below a quarter for some seconds says so (PoolLow).
+//
+// The requests of one coordinator share its pools. Each session takes half a pool at
+// most while others run, and of those that wait for pairs the one served longest
+// ago goes first. The lots of one request are signed one after the other, a round
+// trip each.
+//
 // # The coordinator
 //
 // Members coordinate in the order of a hash over request and member. The r-th
