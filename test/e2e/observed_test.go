@@ -215,10 +215,18 @@ func (o *observed) setHook(f func(w way, p protocols.Protocol, kinds []byte) boo
 // about to be given to the subject, or has just come from it. The channel is closed
 // when the subject is dead.
 func (o *observed) killWhen(on way, p protocols.Protocol, kind byte) <-chan struct{} {
+	return o.killAfter(on, p, kind, 0)
+}
+
+// killAfter is killWhen, after so many of them. An empty protocol is any.
+func (o *observed) killAfter(on way, p protocols.Protocol, kind byte, frames int) <-chan struct{} {
 	dead := make(chan struct{})
 	victim := o.subject.process
 	o.setHook(func(w way, q protocols.Protocol, kinds []byte) bool {
-		if on != eitherWay && w != on || q != p || len(kinds) == 0 || kind != 0 && !slices.Contains(kinds, kind) {
+		if on != eitherWay && w != on || p != "" && q != p || len(kinds) == 0 || kind != 0 && !slices.Contains(kinds, kind) {
+			return true
+		}
+		if frames--; frames >= 0 {
 			return true
 		}
 		o.hook = nil

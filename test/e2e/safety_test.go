@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,6 +62,11 @@ func TestM4KillMinus9(t *testing.T) {
 		o.settle(id)
 	}
 
+	for range *kills {
+		week++
+		o.killSomewhere(week)
+	}
+
 	// Its pairs died with it, but a coordinator may not know yet: the news, which
 	// are the new pairs, are held back until the old ones were refused.
 	week++
@@ -85,6 +93,54 @@ func TestM4KillMinus9(t *testing.T) {
 	if got := o.tap.Epochs(o.id); got < len(moments)+2 {
 		t.Errorf("%d processes handed out nonces", got)
 	}
+}
+
+var kills = flag.Int("kills", 2, "how often TestM4KillMinus9 kills at a random frame")
+
+// killSomewhere lets the subject propose to pay a week's list, kills it at a random
+// frame, if so many come, and has its operator repeat what was not answered.
+func (o *observed) killSomewhere(week int) {
+	o.Helper()
+	o.connected()
+	file := o.addLists(week)
+	_, list := o.listOf(week)
+	frames := rand.IntN(60)
+	o.Logf("to be killed at frame %d of its own payout", frames)
+	dead := o.killAfter(eitherWay, "", 0, frames)
+	answered := o.subject.run(o.Context(), "pay", file, "--key", label).code == exitOK
+	var id string
+	// The operator may have proposed twice: then two transactions are signed that
+	// exclude each other, and btcd has one of them.
+	sent := func(ctx context.Context) error {
+		select {
+		case <-dead:
+			return nil
+		default:
+		}
+		for _, r := range view(o, o.observers[0], (*fed.Core).Requests) {
+			if r.List == list.ID() && r.Tx != nil && o.node.inMempool(ctx, r.TxID.String()) == nil {
+				id = r.ID.String()
+				return nil
+			}
+		}
+		return errors.New("no such payout waits for a block")
+	}
+	eventually(o.T, "the payout is sent, or the subject dead", sent)
+	o.setHook(nil)
+	select {
+	case <-dead:
+		o.subject.process = nil
+		o.subject.start()
+		o.connected()
+		if !answered {
+			o.subject.run(o.Context(), "pay", file, "--key", label) // refused, if the first one got through
+		}
+		dead = nil
+		eventually(o.T, "the payout is sent", sent)
+	default:
+	}
+	o.mine(1)
+	o.subject.awaitRequest(id, "confirmed", func(r *v1.Request) bool { return r.State == v1.RequestState_REQUEST_STATE_CONFIRMED })
 }
 
 // awaitKill waits for the moment that was armed.
