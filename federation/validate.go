@@ -11,6 +11,7 @@ import (
 	"frostfed/bitcoin"
 	"frostfed/policy"
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 	"frostfed/protocols/frost/sign"
 )
 
@@ -82,7 +83,10 @@ func (c *Core) judgeMessage(r *request) policy.Verdict {
 }
 
 func (c *Core) askExternal(out *Effects, r *request, spend *bitcoin.Spend) {
-	request := policy.MessageRequest(r.id, r.body)
+	request := policy.MessageRequest(r.id, SuiteName(dkg.Bitcoin), r.key[:], r.body)
+	if k, ok := c.suiteOf(r.key); ok {
+		request = policy.MessageRequest(r.id, k.public.Suite().String(), k.public.PublicKey(), r.body)
+	}
 	if spend != nil {
 		request = policy.TransactionRequest(r.id, spend)
 	}

@@ -20,9 +20,9 @@ type ExternalRequest struct {
 	Request string `json:"request"` // id of the signing request, hex
 	Kind    string `json:"kind"`    // "transaction" or "message"
 
-	// Of a transaction.
+	// Of a transaction, but Key, which a message has too.
 	Network string           `json:"network,omitempty"`
-	Key     string           `json:"key,omitempty"` // plain threshold key, hex
+	Key     string           `json:"key,omitempty"` // public key, hex: of a Bitcoin key the plain threshold key
 	TxID    string           `json:"txid,omitempty"`
 	Tx      string           `json:"tx,omitempty"`      // unsigned, hex
 	Weight  bitcoin.Weight   `json:"weight,omitempty"`  // once signed
@@ -32,7 +32,8 @@ type ExternalRequest struct {
 	Outputs []ExternalOutput `json:"outputs,omitempty"`
 
 	// Of a message.
-	Message string `json:"message,omitempty"` // hex
+	Message string `json:"message,omitempty"` // hex, without the tag under which it is signed
+	Suite   string `json:"suite,omitempty"`   // kind of the key: "bitcoin", "ed25519", ...
 }
 
 // ExternalInput is a coin to be spent.
@@ -81,12 +82,14 @@ func TransactionRequest(request [32]byte, s *bitcoin.Spend) ExternalRequest {
 	return r
 }
 
-// MessageRequest describes a message to be signed.
-func MessageRequest(request [32]byte, message []byte) ExternalRequest {
+// MessageRequest describes a message to be signed by a key of a suite.
+func MessageRequest(request [32]byte, suite string, key, message []byte) ExternalRequest {
 	return ExternalRequest{
 		Version: externalVersion,
 		Request: hex.EncodeToString(request[:]),
 		Kind:    "message",
+		Suite:   suite,
+		Key:     hex.EncodeToString(key),
 		Message: hex.EncodeToString(message),
 	}
 }

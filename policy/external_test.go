@@ -57,11 +57,11 @@ func TestExternalRequestGolden(t *testing.T) {
 	if string(got) != goldenRequest {
 		t.Errorf("got\n%s", got)
 	}
-	got, err = json.Marshal(MessageRequest([32]byte{0xab}, []byte("hello")))
+	got, err = json.Marshal(MessageRequest([32]byte{0xab}, "bitcoin", []byte{2, 3}, []byte("hello")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"version":1,"request":"ab` + strings.Repeat("00", 31) + `","kind":"message","message":"68656c6c6f"}`
+	want := `{"version":1,"request":"ab` + strings.Repeat("00", 31) + `","kind":"message","key":"0203","message":"68656c6c6f","suite":"bitcoin"}`
 	if string(got) != want {
 		t.Errorf("got %s", got)
 	}

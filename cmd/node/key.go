@@ -2,35 +2,51 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
 
+	"frostfed/crypto/rfc9591"
+	"frostfed/federation"
 	v1 "frostfed/internal/api/frostfed/v1"
+	"frostfed/protocols/frost/dkg"
 )
 
 func (a *app) keyCmd() *cobra.Command {
-	return group("key", "Generate and list keys", a.keyNewCmd(), a.keyListCmd())
+	return group("key", "Generate and list keys", a.keyNewCmd(), a.keyListCmd(), a.keyShowCmd())
 }
 
 func (a *app) keyNewCmd() *cobra.Command {
 	var wait bool
 	var timeout time.Duration
+	var label, suite string
 	cmd := &cobra.Command{
-		Use:   "new LABEL",
+		Use:   "new (LABEL | --label LABEL)",
 		Short: "Generate a key together with the other members",
 		Long: `Propose to generate a key with the threshold of the charter. All members take part
 and must be online until it is active; a member that restarts goes on where it was.
 
+A key is for Bitcoin, unless --suite names a ciphersuite of RFC 9591: ed25519,
+ristretto255, p256 or secp256k1. Such a key signs messages ('frostfed sign
+--message-file') and has neither addresses nor coins.
+
 JSON: NewKeyResponse of the API; with --wait Key.`,
-		Example: "  frostfed key new pool --wait",
-		Args:    exactly("LABEL"),
+		Example: "  frostfed key new pool --wait\n  frostfed key new --suite ed25519 --label releases --wait",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			req := &v1.NewKeyRequest{Label: args[0]}
+			if (label == "") == (len(args) == 0) {
+				return usage(errors.New("a key has one label"), "e.g. 'frostfed key new pool'")
+			}
+			req := &v1.NewKeyRequest{Label: strings.Join(append(args, label), ""), Suite: suite}
 			if wait {
 				return a.generate(cmd.Context(), req, timeout)
 			}
@@ -44,6 +60,10 @@ JSON: NewKeyResponse of the API; with --wait Key.`,
 			})
 		},
 	}
+	cmd.Flags().StringVar(&label, "label", "", "label of the key, in the place of the argument")
+	cmd.Flags().StringVar(&suite, "suite", "bitcoin", "bitcoin, ed25519, ristretto255, p256 or secp256k1")
+	// The flag exists and has no completion yet, so this cannot fail.
+	_ = cmd.RegisterFlagCompletionFunc("suite", cobra.FixedCompletions(suiteNames(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the key is active")
 	cmd.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "how long to wait")
 	return cmd
@@ -144,10 +164,60 @@ JSON: ListKeysResponse of the API.`,
 				var rows [][]string
 				for _, k := range res.Keys {
 					rows = append(rows, []string{k.Label, short(k.Id), fmt.Sprintf("%d/%d", k.T, k.N), keyState(k),
-						amount(k.Balance), amount(k.Pending), count(k.Issued), memberNames(k.Waiting)})
+						coins(k, amount(k.Balance)), coins(k, amount(k.Pending)), coins(k, count(k.Issued)), k.Suite, k.PublicKey, memberNames(k.Waiting)})
 				}
-				table(w, "LABEL ID SIGN STATE BALANCE PROMISED ADDRESSES WAITING", rows)
+				table(w, "LABEL ID SIGN STATE BALANCE PROMISED ADDRESSES SUITE PUBLIC-KEY WAITING", rows)
 			})
+		},
+	}
+}
+
+// coins is for what only Bitcoin keys have.
+func coins(k *v1.Key, value string) string {
+	if k.Suite != federation.SuiteName(dkg.Bitcoin) {
+		return "-"
+	}
+	return value
+}
+
+func suiteNames() []string {
+	names := []string{federation.SuiteName(dkg.Bitcoin)}
+	for _, s := range rfc9591.Suites() {
+		names = append(names, s.String())
+	}
+	return names
+}
+
+func (a *app) keyShowCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "show KEY",
+		Short: "Show one key",
+		Long: `Show one key, named by its label or the first digits of its ID: its public key, of a
+Bitcoin key with the descriptor, of an ed25519 key also as PEM (SubjectPublicKeyInfo),
+which openssl and others read.
+
+JSON: Key of the API.`,
+		Example: "  frostfed key show releases",
+		Args:    exactly("KEY"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			res, err := call(cmd.Context(), a, client.ListKeys, &v1.ListKeysRequest{})
+			if err != nil {
+				return err
+			}
+			var found *v1.Key
+			for _, k := range res.Keys {
+				if k.Label != args[0] && (len(args[0]) < 4 || !strings.HasPrefix(k.Id, strings.ToLower(args[0]))) {
+					continue
+				}
+				if found != nil && (found.Active || !k.Active) {
+					continue // of two attempts at one key the active one
+				}
+				found = k
+			}
+			if found == nil {
+				return hinted(fmt.Errorf("no key %q", args[0]), "'frostfed key list' shows the keys")
+			}
+			return a.show(found, func(w io.Writer) { printKey(w, found) })
 		},
 	}
 }
@@ -161,9 +231,25 @@ func keyState(k *v1.Key) string {
 
 func printKey(w io.Writer, k *v1.Key) {
 	fields(w, [][2]string{
-		{"label", k.Label}, {"id", k.Id}, {"sign", fmt.Sprintf("%d of %d", k.T, k.N)}, {"state", keyState(k)},
+		{"label", k.Label}, {"suite", k.Suite}, {"id", k.Id}, {"sign", fmt.Sprintf("%d of %d", k.T, k.N)}, {"state", keyState(k)},
 		{"public key", k.PublicKey}, {"descriptor", k.Descriptor_}, {"verification", k.Verification}, {"members that hold their share", count(k.Acks)},
 	})
+	if k.Suite == rfc9591.Ed25519.String() {
+		fmt.Fprint(w, ed25519PEM(k.PublicKey))
+	}
+}
+
+// ed25519PEM is a public key in hex as PEM, "" if there is none yet.
+func ed25519PEM(public string) string {
+	raw, err := hex.DecodeString(public)
+	if err != nil || len(raw) != ed25519.PublicKeySize {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(raw))
+	if err != nil {
+		return ""
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
 func (a *app) addressCmd() *cobra.Command {

@@ -106,7 +106,7 @@ Exit codes: 0 ok, 1 error, 2 wrong usage, 3 not ready, 4 refused by policy.`,
 	}{
 		{groupFound, []*cobra.Command{a.initCmd(), a.cardCmd(), a.charterCmd()}},
 		{groupRun, []*cobra.Command{a.runCmd(), a.statusCmd(), a.peersCmd(), a.faultsCmd(), a.evidenceCmd(), a.eventsCmd(), a.stopCmd(), a.configCmd()}},
-		{groupSign, []*cobra.Command{a.keyCmd(), a.addressCmd(), a.coinsCmd(), a.payoutsCmd(), a.payCmd(), a.signCmd(), a.requestsCmd(), a.requestCmd()}},
+		{groupSign, []*cobra.Command{a.keyCmd(), a.addressCmd(), a.coinsCmd(), a.payoutsCmd(), a.payCmd(), a.signCmd(), a.verifySignatureCmd(), a.requestsCmd(), a.requestCmd()}},
 		{groupMore, []*cobra.Command{a.demoCmd(), a.versionCmd()}},
 	} {
 		for _, c := range g.commands {

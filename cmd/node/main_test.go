@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"regexp"
@@ -28,9 +31,10 @@ func TestScripts(t *testing.T) {
 				os.CopyFS(env.WorkDir+"/evidence", os.DirFS("../../evidence/testdata")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fails": fails,
-			"swap":  swap,
-			"until": until,
+			"fails":  fails,
+			"checks": checks,
+			"swap":   swap,
+			"until":  until,
 		},
 	})
 }
@@ -55,6 +59,31 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	text := ts.ReadFile("stderr")
 	if !strings.Contains(text, "frostfed: error: ") || !strings.Contains(text, "\nfrostfed: hint: ") {
 		ts.Fatalf("no error with a hint: %q", text)
+	}
+}
+
+// checks SUITE KEY SIGNATURE MESSAGE verifies a signature with verify-signature,
+// and an ed25519 one with crypto/ed25519; a changed message must fail.
+func checks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: checks SUITE KEY SIGNATURE MESSAGE")
+	}
+	ts.Check(ts.Exec("frostfed", "key", "show", args[1], "--json"))
+	var key struct{ PublicKey string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &key))
+	verify := []string{"verify-signature", "--suite", args[0], "--public-key", key.PublicKey, "--signature-file", args[2], "--message-file"}
+	ts.Check(ts.Exec("frostfed", append(verify, args[3])...))
+	other := ts.MkAbs("other.txt")
+	ts.Check(os.WriteFile(other, append([]byte(ts.ReadFile(args[3])), '!'), 0o600))
+	fails(ts, false, append(append([]string{"1", "frostfed"}, verify...), other))
+	if args[0] == "ed25519" {
+		public, err := hex.DecodeString(key.PublicKey)
+		ts.Check(err)
+		sig, err := hex.DecodeString(strings.TrimSpace(ts.ReadFile(args[2])))
+		ts.Check(err)
+		if !ed25519.Verify(public, []byte("frostfed/v1/message\n"+ts.ReadFile(args[3])), sig) {
+			ts.Fatalf("crypto/ed25519 refuses the signature")
+		}
 	}
 }
 
