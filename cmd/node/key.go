@@ -44,7 +44,7 @@ JSON: NewKeyResponse of the API; with --wait Key.`,
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (label == "") == (len(args) == 0) {
-				return usage(errors.New("a key has one label"), "e.g. 'frostfed key new pool'")
+				return usage(fmt.Errorf("%d arguments, want LABEL or --label LABEL", len(args)), "frostfed key new --help")
 			}
 			req := &v1.NewKeyRequest{Label: strings.Join(append(args, label), ""), Suite: suite}
 			if wait {
