@@ -11,6 +11,9 @@
 // worth nothing, and as a second opinion beside a full node (chain.CrossCheck). Not
 // as the only source of a member that signs on mainnet.
 //
+// In a reorg it is not ready for some seconds: neutrino drops a peer whose new branch
+// is not yet the heaviest, and connects again.
+//
 // What it cannot do: it has no mempool, so it sees a double spend only in a block,
 // estimates no fee, and gets no verdict about a transaction. Output needs the
 // script and the height at which the output was made: chain.FindOutput.
@@ -94,7 +97,7 @@ var (
 const maxQueries = 8
 
 // lockTimeout is how long to wait for another process that has the database open.
-const lockTimeout = 3 * time.Second
+const lockTimeout = time.Second
 
 // Open starts a light client. It needs no peer to do so; Ready says when it is of
 // use.

@@ -63,6 +63,7 @@ func TestReadinessReasons(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
 	if _, err := Open(Config{Dir: t.TempDir(), Peers: []string{"127.0.0.1"}}); err == nil {
 		t.Error("no network: accepted")
 	}
@@ -76,7 +77,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// TestNobodyThere: without peers every question fails, and says so.
+// TestNobodyThere: without peers every question fails, and says so. It is not
+// parallel, as it sets the logger of the process.
 func TestNobodyThere(t *testing.T) {
 	var log bytes.Buffer
 	c := open(t, Config{Params: regtest, Peers: []string{"127.0.0.1:1"}, Log: slog.New(slog.NewTextHandler(&log, nil))})
@@ -119,6 +121,7 @@ func asks(c *Client) map[string]func(context.Context) error {
 
 // TestPeerOfAnotherNetwork: such a peer is none.
 func TestPeerOfAnotherNetwork(t *testing.T) {
+	t.Parallel()
 	node := startBtcd(t, chaintest.Btcd(t))
 	node.mine(t, 3)
 	params := chaincfg.SigNetParams
@@ -136,6 +139,7 @@ func TestPeerOfAnotherNetwork(t *testing.T) {
 // TestSilentPeer: a peer that takes the connection and says nothing does not hold
 // up the caller.
 func TestSilentPeer(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +165,7 @@ func TestSilentPeer(t *testing.T) {
 
 // TestRestart: headers are kept, and a chain that went on meanwhile is followed.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	node := startBtcd(t, chaintest.Btcd(t))
 	cfg := Config{Dir: t.TempDir(), Params: regtest, Peers: []string{node.peer}}
 	c := open(t, cfg)
@@ -189,6 +194,7 @@ func TestRestart(t *testing.T) {
 
 // TestScanSkipsBlocks: filters spare blocks that concern nobody.
 func TestScanSkipsBlocks(t *testing.T) {
+	t.Parallel()
 	node := startBtcd(t, chaintest.Btcd(t))
 	c := open(t, Config{Params: regtest, Peers: []string{node.peer}})
 	hashes := node.mine(t, 30)

@@ -14,13 +14,20 @@ import (
 
 	"github.com/btcsuite/btcd/chaincfg/v2"
 	"github.com/btcsuite/btcd/chainhash/v2"
+	"github.com/lightninglabs/neutrino"
 
 	"frostfed/bitcoin/chain"
 	"frostfed/bitcoin/chain/chaintest"
 )
 
+// neutrino drops a peer that announces the first blocks of a branch not yet the
+// heaviest, as every node does in a reorg, and comes back after this time: 5 s
+// outside of tests.
+func init() { neutrino.ConnectionRetryInterval = 50 * time.Millisecond }
+
 // TestConformance runs the suite on a light client of a btcd.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	binary := chaintest.Btcd(t)
 	chaintest.Run(t, func(t *testing.T) *chaintest.Node {
 		node := startBtcd(t, binary)

@@ -31,13 +31,8 @@ func (c *Client) look(ctx context.Context) (state, error) {
 		for _, peer := range peers {
 			s.heights = append(s.heights, max(peer.LastBlock(), peer.StartingHeight()))
 		}
-		for _, addr := range c.cfg.Peers {
-			if _, _, err := net.SplitHostPort(addr); err != nil {
-				addr = net.JoinHostPort(addr, c.cfg.Params.DefaultPort)
-			}
-			if c.service.IsBanned(addr) {
-				s.banned++
-			}
+		if len(peers) < c.cfg.MinPeers {
+			s.banned = c.banned()
 		}
 		_, height, err := c.service.BlockHeaders.ChainTip()
 		if err != nil {
@@ -51,6 +46,19 @@ func (c *Client) look(ctx context.Context) (state, error) {
 		s.best = *best
 		return s, nil
 	})
+}
+
+// banned counts the configured peers that neutrino avoids for a day.
+func (c *Client) banned() (n int) {
+	for _, addr := range c.cfg.Peers {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			addr = net.JoinHostPort(addr, c.cfg.Params.DefaultPort)
+		}
+		if c.service.IsBanned(addr) {
+			n++
+		}
+	}
+	return n
 }
 
 // Ready implements chain.Backend. The reasons in their order: too few peers,
