@@ -3,6 +3,7 @@ package chilldkg
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -172,12 +173,14 @@ func (d *Dealing) verifyNonce() *FaultyParticipantError {
 type Round1 struct {
 	dealings  []*Dealing
 	aggregate *aggregate
-	keys      *publicKeys
+	keys      *publicKeys // nil if a public share is infinite
+	infinite  int         // whose
 }
 
 // Combine does the coordinator's part with the dealings of all participants, by
-// id. It returns ErrMalformed if they are not that, and *FaultyParticipantError
-// for a participant whose public share has been steered to infinity.
+// id. It returns ErrMalformed if they are not that. It convicts nobody: a public
+// share at infinity may be the work of its owner, or of a dealer that saw the others'
+// commitments and does not know what it commits to. Step2 tells them apart.
 func Combine(dealings []*Dealing) (*Round1, error) {
 	if len(dealings) == 0 || len(dealings) != dealings[0].params.N() {
 		return nil, malformed("%d dealings", len(dealings))
@@ -194,8 +197,11 @@ func Combine(dealings []*Dealing) (*Round1, error) {
 	a := combine(first.params, ms).aggregate(first.params)
 	a.points = points
 	keys, err := a.publicKeys()
+	if infinite, ok := errors.AsType[*FaultyParticipantOrCoordinatorError](err); ok {
+		return &Round1{dealings: dealings, aggregate: a, infinite: infinite.Participant}, nil
+	}
 	if err != nil {
-		return nil, convict(err)
+		return nil, err
 	}
 	return &Round1{dealings: dealings, aggregate: a, keys: keys}, nil
 }
@@ -210,7 +216,9 @@ func (r *Round1) EqInput() []byte { return r.aggregate.eqInput() }
 // fresh randomness. The warning of ParticipantStep2 applies.
 //
 // It returns ErrMalformed, ErrHostSeckey, ErrOwnMessage, or *BadSharesError, on
-// which the participant complains (see Complain) and must never sign.
+// which the participant complains (see Complain) and must never sign. With a public
+// share at infinity nobody signs: *InfiniteShareError says that the own shares are
+// right, so that either somebody else complains or the owner is to blame.
 func (r *Round1) Step2(hostseckey, own, auxRand []byte) (*ParticipantState2, []byte, error) {
 	params := r.aggregate.params
 	if len(auxRand) != 32 {
@@ -224,6 +232,14 @@ func (r *Round1) Step2(hostseckey, own, auxRand []byte) (*ParticipantState2, []b
 	if !bytes.Equal(own, r.dealings[id].bytes) {
 		return nil, nil, ErrOwnMessage
 	}
+	if r.keys == nil {
+		share, pads := r.aggregate.decrypt(id, h)
+		share.Wipe()
+		if bad := r.badShares(id, pads); len(bad) > 0 {
+			return nil, nil, &BadSharesError{Dealers: bad}
+		}
+		return nil, nil, &InfiniteShareError{Participant: r.infinite}
+	}
 	state, sig, inv, err := r.aggregate.step2(r.keys, id, h, [32]byte(auxRand))
 	if err != nil {
 		return nil, nil, err
@@ -231,15 +247,19 @@ func (r *Round1) Step2(hostseckey, own, auxRand []byte) (*ParticipantState2, []b
 	if inv == nil {
 		return state, sig, nil
 	}
-	defer wipe(inv.pads)
-	bad := &BadSharesError{}
+	return nil, nil, &BadSharesError{Dealers: r.badShares(id, inv.pads)}
+}
+
+// badShares lists the dealers whose share for id does not fit, and wipes the pads.
+func (r *Round1) badShares(id int, pads []secp.Scalar) (dealers []int) {
+	defer wipe(pads)
 	for j, d := range r.dealings {
 		// The share to oneself is part of the own dealing and thus correct.
-		if j != id && !d.shareValid(id, inv.pads[j]) {
-			bad.Dealers = append(bad.Dealers, j)
+		if j != id && !d.shareValid(id, pads[j]) {
+			dealers = append(dealers, j)
 		}
 	}
-	return nil, nil, bad
+	return dealers
 }
 
 // shareValid reports whether the dealer's share for id, decrypted by pad, is the

@@ -111,8 +111,55 @@ func TestSteeredPublicShare(t *testing.T) {
 	tweak := secp.ReduceScalar(tagTapTweak.Hash(x[:]))
 	two := secp.ScalarFromUint(2) // mallory's coordinate
 	m.coeffs[1] = received.Add(m.coeffs[0]).Add(tweak).Neg().Mul(two.InverseVartime())
-	_, err = Combine(f.open(t, [][]byte{honest, m.deal(t)}))
-	wantFaulty(t, err, 1)
+	round, err := Combine(f.open(t, [][]byte{honest, m.deal(t)}))
+	must(t, err)
+	_, _, err = round.Step2(f.keys[0], honest, bytes32("aux"))
+	if e, ok := errors.AsType[*InfiniteShareError](err); !ok || e.Participant != 1 {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestSteeredVictim lets mallory, who knows the others' commitments, choose one of
+// which she does not know the logarithm, so that the public share of an honest
+// participant is O. The honest convict her and nobody else.
+func TestSteeredVictim(t *testing.T) {
+	const n, mallory, victim = 4, 3, 1
+	f := newFixture(t, 3, n, 1)
+	dealings := f.dealAll(t)
+	opened := f.open(t, dealings)
+	m := f.mallory(mallory)
+	m.change = func(coms []secp.Point, _ []secp.Scalar) {
+		sum := slices.Clone(coms)
+		for i, d := range opened {
+			for k := range sum {
+				if i != mallory {
+					sum[k] = sum[k].Add(d.msg.coms[k])
+				}
+			}
+		}
+		x := sum[0].X()
+		sum[0] = sum[0].Add(secp.SecretBaseMul(secp.ReduceScalar(tagTapTweak.Hash(x[:]))))
+		y := evalPublic(sum, victim) // C_1 counts (victim+1) times in it
+		coms[1] = coms[1].Sub(secp.SecretMul(secp.ScalarFromUint(victim+1).InverseVartime(), y))
+	}
+	dealings[mallory] = m.deal(t)
+	round, err := Combine(f.open(t, dealings))
+	must(t, err)
+	if round.keys != nil || round.infinite != victim {
+		t.Fatalf("the public share of %d is not infinite", victim)
+	}
+	for id := range mallory {
+		_, _, err := round.Step2(f.keys[id], dealings[id], bytes32("aux"))
+		bad, ok := errors.AsType[*BadSharesError](err)
+		if !ok || !slices.Equal(bad.Dealers, []int{mallory}) {
+			t.Fatalf("participant %d: %v", id, err)
+		}
+		complaint, err := round.Complain(f.keys[id], mallory, bytes32("aux"))
+		must(t, err)
+		if guilty, err := Judge(f.params, f.session, id, complaint, dealings[mallory]); err != nil || guilty != mallory {
+			t.Fatalf("guilty is %d, %v", guilty, err)
+		}
+	}
 }
 
 func TestCombineRejectsForeignDealings(t *testing.T) {

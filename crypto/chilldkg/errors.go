@@ -113,6 +113,15 @@ func (e *BadSharesError) Error() string {
 	return fmt.Sprintf("shares of participants %v contradict their commitments", e.Dealers)
 }
 
+// InfiniteShareError names a participant whose public share is infinite, though the
+// local shares fit their commitments. An honest one complains, about a dealer of a
+// share that is bad; with shares that are right, only it can have brought this about.
+type InfiniteShareError struct{ Participant int }
+
+func (e *InfiniteShareError) Error() string {
+	return fmt.Sprintf("public share of participant %d is infinite", e.Participant)
+}
+
 // malformed returns an ErrMalformed that says what is malformed.
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))

@@ -34,7 +34,7 @@ func (m *Machine) advance(now protocols.Time, s *session, e *effects) {
 	case s.working:
 	case phase == PhaseSharing && s.own == nil:
 		m.startPrepare(s, e)
-	case phase == PhaseChecking && s.choice == nil:
+	case phase == PhaseChecking && s.choice == nil && s.suspect == nil:
 		m.startCheck(now, s, e)
 	case phase == PhaseCertifying && count(s.certs) == s.n():
 		data := append(bytes.Clone(s.choice.eqInput), bytes.Join(s.certs, nil)...)
@@ -99,6 +99,11 @@ func (m *Machine) doneCheck(now protocols.Time, s *session, r checked, e *effect
 	case s.failure != nil:
 	case r.reason != 0:
 		m.fail(now, s, r.reason, nil, e)
+	case r.suspect != nil:
+		// A public share is infinite and our own shares are right. Its owner either
+		// got a bad one, from who brought this about, and complains; or brought it
+		// about itself, and is silent. Nobody signs meanwhile.
+		s.suspect = r.suspect
 	case !r.choice.sign:
 		// Judged when broadcast brings it back, by us as by everybody.
 		s.choice = r.choice

@@ -112,6 +112,9 @@ func (m *Machine) accuse(now protocols.Time, s *session, reason VoteReason, culp
 // contribution has not come back to us: then it is rather we who are cut off.
 func (m *Machine) accuseSilent(now protocols.Time, s *session, e *effects) {
 	silent := missing(s.collecting())
+	if s.phase() == PhaseChecking {
+		silent = s.suspect
+	}
 	gone := make(map[int]bool)
 	for culprit, votes := range s.run.votes {
 		if votes[m.self] != nil {
@@ -130,7 +133,7 @@ func (m *Machine) accuseSilent(now protocols.Time, s *session, e *effects) {
 // patient says whether the silence of others counts against them now.
 func (s *session) patient() bool {
 	phase := s.phase()
-	return (phase == PhaseSharing || phase == PhaseCertifying) && !s.run.manual
+	return (phase == PhaseSharing || phase == PhaseCertifying || phase == PhaseChecking && s.suspect != nil) && !s.run.manual
 }
 
 func (m *Machine) keepVote(r *run, culprit, voter int, v *vote, e *effects) {

@@ -316,3 +316,46 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 }
+
+// steered is a scheme in which the public share of participant 1 is infinite, though
+// everybody's own shares are right: its own work, then.
+type steered struct{ scheme }
+
+type steeredRound struct{ round }
+
+func (s steered) open(id chilldkg.SessionID, m1 [][]byte) (round, error) {
+	r, err := s.scheme.open(id, m1)
+	return steeredRound{r}, err
+}
+
+func (steeredRound) certify(_, _, _ []byte) ([sigSize]byte, error) {
+	return [sigSize]byte{}, &chilldkg.InfiniteShareError{Participant: 1}
+}
+
+// Nobody signs a session with an infinite public share, and nobody is convicted for
+// it. If its owner does not complain, it is left behind.
+func TestInfiniteShare(t *testing.T) {
+	w := byzantineNetwork(t, 4, 94, map[int]byzantine{1: {name: "steers its own share"}})
+	c := testCeremony("main", 3)
+	id := w.sessionID(c)
+	for i, nd := range w.nodes {
+		w.apply(i, nd.m.Start(0, c))
+		nd.m.sessions[id].params = steered{nd.m.sessions[id].params}
+	}
+	w.settle()
+	for i := range w.nodes {
+		if v := w.view(i, c); v.Phase != PhaseChecking || v.Signed {
+			t.Fatalf("node %d: %+v", i, v)
+		}
+	}
+	w.finish(c, []int{0, 2, 3})
+	w.requireHonest(c, []int{0, 2, 3})
+	for i, nd := range w.nodes {
+		if nd.signed[id] || len(nd.faults) > 0 {
+			t.Errorf("node %d signed: %v; blames %+v", i, nd.signed[id], nd.faults)
+		}
+	}
+	if k := w.key(0, c); k.Attempt != 1 || len(k.Participants) != 3 {
+		t.Fatalf("%+v", k)
+	}
+}

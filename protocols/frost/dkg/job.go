@@ -28,6 +28,7 @@ type checked struct {
 	choice   *choice
 	reason   Reason
 	culprits []int // by ReasonBadFirstMessage
+	suspect  []int // of whom a complaint is due, if it is honest
 }
 
 // finished is the result of a jobFinish.
@@ -61,13 +62,16 @@ const dealTag = "frostfed/v1/dkg randomness"
 // other session has the same randomness: the proof of possession does not bind
 // the session.
 func (m *Machine) startPrepare(s *session, e *effects) {
-	secret, params, id := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id)
+	secret, params, id, lie := m.cfg.HostSecret, s.params, chilldkg.SessionID(s.id), m.cfg.Lie
 	m.start(s, jobPrepare, func() any {
 		host := secret()
 		defer clear(host[:])
 		seed := memberkey.Hash(dealTag, host[:], id[:])
 		defer clear(seed[:])
 		m1, err := params.deal(host[:], id, seed[:])
+		if lie != nil && err == nil {
+			m1 = lie(params.hosts(), id, m1)
+		}
 		return prepared{m1: m1, err: err}
 	}, e)
 }
@@ -105,6 +109,9 @@ func (h *hearing) check(host []byte, self int, m1 [][]byte, sigs [][sigSize]byte
 			return refused(err)
 		}
 		return checked{choice: &choice{complaint: complaint}}
+	}
+	if infinite, ok := errors.AsType[*chilldkg.InfiniteShareError](err); ok {
+		return checked{suspect: []int{infinite.Participant}}
 	}
 	if err != nil {
 		return refused(err)

@@ -40,6 +40,7 @@ type session struct {
 	working bool    // a job of this session is out
 	judging []bool  // complaints whose judgement was started
 	opened  bool    // first messages were judged
+	suspect []int   // participants that must complain now, or are to blame; see doneCheck
 	proved  []bool  // certificate signatures that were verified singly
 	cheated []bool  // participants that gave us a wrong one
 	pending []*ack  // acknowledgements of recovery data not here; unchecked
