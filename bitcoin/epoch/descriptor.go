@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/btcec/v2"
 	"github.com/btcsuite/btcd/btcec/v2/schnorr"
@@ -130,6 +131,12 @@ func (d *Descriptor) Member(bond [32]byte) int {
 		}
 	}
 	return -1
+}
+
+// Sort puts members and changes in the order that Check wants.
+func (d *Descriptor) Sort() {
+	slices.SortFunc(d.Members, func(a, b Member) int { return bytes.Compare(a.Host[:], b.Host[:]) })
+	slices.SortFunc(d.Changes, func(a, b Change) int { return bytes.Compare(a.Bond[:], b.Bond[:]) })
 }
 
 // Check says what is wrong with d by itself. Errors are ErrDescriptor.

@@ -97,7 +97,7 @@ func TestDescriptorRefuses(t *testing.T) {
 		"host of both parities": func(d *Descriptor) {
 			d.Members[0].Host[0], d.Members[1].Host = 2, d.Members[0].Host
 			d.Members[1].Host[0] = 3
-			sorted(d.Members)
+			d.Sort()
 		},
 		"host off the curve":      func(d *Descriptor) { d.Members[0].Host = [33]byte{2} },
 		"bond off the curve":      func(d *Descriptor) { d.Members[0].Bond = off },
@@ -116,7 +116,7 @@ func TestDescriptorRefuses(t *testing.T) {
 		"removed for nothing":     func(d *Descriptor) { d.Changes[0].Kind, d.Changes[0].Class = Removed, 0 },
 		"left with a class":       func(d *Descriptor) { d.Changes[0].Kind, d.Changes[0].Class = Left, Fault },
 		"joined, but not there":   func(d *Descriptor) { d.Members = d.Members[:1]; d.Threshold = 1; onlyJoin(d) },
-		"gone, but there":         func(d *Descriptor) { d.Changes[0].Bond = d.Members[0].Bond; sortedChanges(d.Changes) },
+		"gone, but there":         func(d *Descriptor) { d.Changes[0].Bond = d.Members[0].Bond; d.Sort() },
 		"too many changes":        func(d *Descriptor) { d.Changes = make([]Change, MaxChanges+1) },
 		"depth 0":                 func(d *Descriptor) { d.Terms.Depth = 0 },
 		"delay 0":                 func(d *Descriptor) { d.Terms.Delay = 0 },
@@ -186,12 +186,14 @@ func TestFollowRefuses(t *testing.T) {
 			i := d.Member(state.Members[0].Bond)
 			d.Members = slices.Delete(d.Members, i, i+1)
 		},
-		"came without a change": func(d *Descriptor) { d.Members = sorted(append(d.Members, person(20, 1, 200_000))) },
+		"came without a change": func(d *Descriptor) { d.Members = append(d.Members, person(20, 1, 200_000)); d.Sort() },
 		"a stranger left": func(d *Descriptor) {
-			d.Changes = sortedChanges(append(d.Changes, Change{Bond: bondKey(50).xonly(), Kind: Left}))
+			d.Changes = append(d.Changes, Change{Bond: bondKey(50).xonly(), Kind: Left})
+			d.Sort()
 		},
 		"a member joined again": func(d *Descriptor) {
-			d.Changes = sortedChanges(append(d.Changes, Change{Bond: state.Members[0].Bond, Kind: Joined}))
+			d.Changes = append(d.Changes, Change{Bond: state.Members[0].Bond, Kind: Joined})
+			d.Sort()
 		},
 	}
 	for name, change := range cases {

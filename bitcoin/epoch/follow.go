@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/btcsuite/btcd/chainhash/v2"
 	"github.com/btcsuite/btcd/wire/v2"
@@ -28,6 +29,18 @@ func (s *State) ThreadOutPoint() wire.OutPoint { return wire.OutPoint{Hash: s.Tx
 // BondOutPoint names the bond of member i.
 func (s *State) BondOutPoint(i int) wire.OutPoint {
 	return wire.OutPoint{Hash: s.TxID, Index: uint32(i) + 1}
+}
+
+// Successor is the descriptor of an epoch after s with what must follow from s filled
+// in, and sorted.
+func (s *State) Successor(key [33]byte, threshold int, members []Member, changes []Change) Descriptor {
+	d := Descriptor{
+		Network: s.Network, Federation: s.Federation, Terms: s.Terms,
+		Number: s.Number + 1, Previous: s.hash, PreviousThread: s.ThreadOutPoint(),
+		Key: key, Threshold: threshold, Members: slices.Clone(members), Changes: slices.Clone(changes),
+	}
+	d.Sort()
+	return d
 }
 
 // Follow checks that next continues s: the numbers, hashes and the thread link,

@@ -1,7 +1,6 @@
 package epoch
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -109,47 +108,32 @@ func person(id int, epoch uint32, value bitcoin.Sat) Member {
 	}
 }
 
-func sorted(members []Member) []Member {
-	slices.SortFunc(members, func(a, b Member) int { return bytes.Compare(a.Host[:], b.Host[:]) })
-	return members
-}
-
-func sortedChanges(changes []Change) []Change {
-	slices.SortFunc(changes, func(a, b Change) int { return bytes.Compare(a.Bond[:], b.Bond[:]) })
-	return changes
-}
-
 // founding is the descriptor of epoch 0 with persons 0 to n-1.
 func founding(key thresholdKey, n int) Descriptor {
 	d := Descriptor{Network: bitcoin.Regtest, Federation: digest("charter"), Key: key.plain(), Threshold: n/2 + 1, Terms: testTerms()}
 	for id := range n {
 		d.Members = append(d.Members, person(id, 0, MinBond+bitcoin.Sat(id)*1000))
 	}
-	sorted(d.Members)
+	d.Sort()
 	return d
 }
 
 // successor is the descriptor after s with the changes made to its members: joined
 // are new ones, the others name members who go.
 func successor(s *State, key thresholdKey, joined []Member, changes ...Change) Descriptor {
-	d := s.Descriptor
-	d.Number++
-	d.Previous, d.PreviousThread, d.Key = s.Hash(), s.ThreadOutPoint(), key.plain()
-	d.Members, d.Changes = nil, slices.Clone(changes)
+	var members []Member
 	for _, m := range s.Members {
 		if !slices.ContainsFunc(changes, func(c Change) bool { return c.Bond == m.Bond }) {
-			m.Host = newSecret("next host "+string(m.Bond[:]), uint64(d.Number)).plain()
-			d.Members = append(d.Members, m)
+			m.Host = newSecret("next host "+string(m.Bond[:]), uint64(s.Number)+1).plain()
+			members = append(members, m)
 		}
 	}
+	changes = slices.Clone(changes)
 	for _, m := range joined {
-		d.Members = append(d.Members, m)
-		d.Changes = append(d.Changes, Change{Bond: m.Bond, Kind: Joined, Evidence: digest("application")})
+		members = append(members, m)
+		changes = append(changes, Change{Bond: m.Bond, Kind: Joined, Evidence: digest("application")})
 	}
-	sorted(d.Members)
-	sortedChanges(d.Changes)
-	d.Threshold = len(d.Members)/2 + 1
-	return d
+	return s.Successor(key.plain(), len(members)/2+1, members, changes)
 }
 
 func mustNew(t testing.TB, d Descriptor) *Epoch {

@@ -18,8 +18,8 @@ var ErrProposal = errors.New("bad proposal")
 
 const (
 	// maxSweep is more coins than a standard transaction has room for: each takes
-	// 36 + 1 + 4 bytes, four weight units each.
-	maxSweep  = int(bitcoin.MaxStandardWeight) / (4 * 41)
+	// 36 + 1 + 4 bytes, four weight units each, and a witness of 66 bytes.
+	maxSweep  = int(bitcoin.MaxStandardWeight) / (4*41 + 66)
 	sweptSize = outPointSize + 8 + 1 + 4
 
 	// MaxProposal bounds what DecodeProposal reads, in bytes.

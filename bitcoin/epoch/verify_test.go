@@ -67,35 +67,41 @@ func TestVerifyRefuses(t *testing.T) {
 	if _, err := Verify(h.born, h.proofs, h.chain[:len(h.chain)-2].header); !errors.Is(err, ErrInclusion) {
 		t.Errorf("one confirmation short: %v", err)
 	}
+	// Of the two exits, one has a signature that covers its own input alone.
+	lone := slices.IndexFunc(h.proofs[2].Exits, (*ExitProof).single)
 	cases := map[string]struct {
 		epoch  int
 		change func(*Proof)
 		want   error
 	}{
-		"zeroed witness":             {1, func(p *Proof) { p.Signatures[2] = [64]byte{} }, ErrProof},
-		"signature missing":          {1, func(p *Proof) { p.Signatures = p.Signatures[1:] }, ErrProof},
-		"another threshold":          {1, func(p *Proof) { p.Descriptor.Threshold-- }, ErrInclusion},
-		"another pot":                {1, func(p *Proof) { p.Pot-- }, ErrInclusion},
-		"pot gone as fee":            {1, func(p *Proof) { p.Pot = 330 }, bitcoin.ErrFeeRate},
-		"no fee":                     {1, func(p *Proof) { p.Pot += 20_000 }, bitcoin.ErrFeeRate},
-		"swept less":                 {1, func(p *Proof) { p.Sweep[0].Amount-- }, ErrInclusion},
-		"all money swept":            {1, func(p *Proof) { p.Sweep[0].Amount = bitcoin.MaxMoney }, ErrSweep},
-		"another path":               {1, func(p *Proof) { p.Sweep[0].Path.Index++ }, ErrProof},
-		"another deposit":            {1, func(p *Proof) { p.Deposits[0].Index++ }, ErrInclusion},
-		"deposit missing":            {1, func(p *Proof) { p.Deposits = nil }, ErrDeposit},
-		"another block":              {1, func(p *Proof) { p.Inclusion.Height++ }, ErrInclusion},
-		"block of the future":        {1, func(p *Proof) { p.Inclusion.Height = 1 << 31 }, ErrInclusion},
-		"height overflows":           {1, func(p *Proof) { p.Inclusion.Height = 1<<32 - 1 }, ErrInclusion},
-		"another branch":             {1, func(p *Proof) { p.Inclusion.Branch[0][0] ^= 1 }, ErrInclusion},
-		"spare index bits":           {1, func(p *Proof) { p.Inclusion.Index |= 1 << 20 }, ErrInclusion},
-		"no coinbase":                {1, func(p *Proof) { p.Inclusion.Coinbase = nil }, ErrInclusion},
-		"exit missing":               {2, func(p *Proof) { p.Exits = p.Exits[:1] }, ErrProof},
-		"exits swapped":              {2, func(p *Proof) { slices.Reverse(p.Exits) }, ErrProof},
-		"exit too many":              {1, func(p *Proof) { p.Exits = h.proofs[2].Exits[:1] }, ErrProof},
-		"exit by key path":           {2, func(p *Proof) { p.Exits[0].Witness = p.Exits[0].Witness[:1] }, ErrProof},
-		"exit by key path and annex": {2, func(p *Proof) { p.Exits[0].Witness = [][]byte{p.Exits[0].Witness[0], {annexTag}} }, ErrProof},
-		"exit is no transaction":     {2, func(p *Proof) { p.Exits[0].Tx = p.Exits[0].Tx[1:] }, ErrProof},
-		"exit of another bond":       {2, func(p *Proof) { p.Exits[0] = p.Exits[1] }, ErrProof},
+		"zeroed witness":              {1, func(p *Proof) { p.Signatures[2] = [64]byte{} }, ErrProof},
+		"signature missing":           {1, func(p *Proof) { p.Signatures = p.Signatures[1:] }, ErrProof},
+		"another threshold":           {1, func(p *Proof) { p.Descriptor.Threshold-- }, ErrInclusion},
+		"another pot":                 {1, func(p *Proof) { p.Pot-- }, ErrInclusion},
+		"pot gone as fee":             {1, func(p *Proof) { p.Pot = 330 }, bitcoin.ErrFeeRate},
+		"no fee":                      {1, func(p *Proof) { p.Pot += 20_000 }, bitcoin.ErrFeeRate},
+		"swept less":                  {1, func(p *Proof) { p.Sweep[0].Amount-- }, ErrInclusion},
+		"all money swept":             {1, func(p *Proof) { p.Sweep[0].Amount = bitcoin.MaxMoney }, ErrSweep},
+		"another path":                {1, func(p *Proof) { p.Sweep[0].Path.Index++ }, ErrProof},
+		"another deposit":             {1, func(p *Proof) { p.Deposits[0].Index++ }, ErrInclusion},
+		"deposit missing":             {1, func(p *Proof) { p.Deposits = nil }, ErrDeposit},
+		"another block":               {1, func(p *Proof) { p.Inclusion.Height++ }, ErrInclusion},
+		"block of the future":         {1, func(p *Proof) { p.Inclusion.Height = 1 << 31 }, ErrInclusion},
+		"height overflows":            {1, func(p *Proof) { p.Inclusion.Height = 1<<32 - 1 }, ErrInclusion},
+		"another branch":              {1, func(p *Proof) { p.Inclusion.Branch[0][0] ^= 1 }, ErrInclusion},
+		"spare index bits":            {1, func(p *Proof) { p.Inclusion.Index |= 1 << 20 }, ErrInclusion},
+		"no coinbase":                 {1, func(p *Proof) { p.Inclusion.Coinbase = nil }, ErrInclusion},
+		"exit missing":                {2, func(p *Proof) { p.Exits = p.Exits[:1] }, ErrProof},
+		"exits swapped":               {2, func(p *Proof) { slices.Reverse(p.Exits) }, ErrProof},
+		"exit too many":               {1, func(p *Proof) { p.Exits = h.proofs[2].Exits[:1] }, ErrProof},
+		"exit by key path":            {2, func(p *Proof) { p.Exits[0].Witness = p.Exits[0].Witness[:1] }, ErrProof},
+		"exit by key path and annex":  {2, func(p *Proof) { p.Exits[0].Witness = [][]byte{p.Exits[0].Witness[0], {annexTag}} }, ErrProof},
+		"prevout of a lone signature": {2, func(p *Proof) { p.Exits[lone].Prevouts = []*wire.TxOut{wire.NewTxOut(1, nil)} }, ErrProof},
+		"prevout missing":             {2, func(p *Proof) { p.Exits[1-lone].Prevouts = p.Exits[1-lone].Prevouts[1:] }, ErrProof},
+		"another prevout":             {2, func(p *Proof) { p.Exits[1-lone].Prevouts[0].Value++ }, ErrProof},
+		"exit in another block":       {2, func(p *Proof) { p.Exits[0].Inclusion.Height++ }, ErrInclusion},
+		"exit is no transaction":      {2, func(p *Proof) { p.Exits[0].Tx = p.Exits[0].Tx[1:] }, ErrProof},
+		"exit of another bond":        {2, func(p *Proof) { p.Exits[0] = p.Exits[1] }, ErrProof},
 	}
 	confirmed, err := h.verify()
 	if err != nil {
@@ -243,8 +249,12 @@ func TestSixtyFourBytes(t *testing.T) {
 	if _, err := chain[0].Next(p, h.chain.header); !errors.Is(err, ErrInclusion) {
 		t.Errorf("forged coinbase branch: %v", err)
 	}
-	if isCoinbase(make([]byte, 64)) {
-		t.Error("64 zero bytes are no coinbase")
+	raw := append(make([]byte, 4), 1)
+	raw = append(append(raw, make([]byte, 32)...), 0xff, 0xff, 0xff, 0xff)
+	for size, want := range map[int]bool{41: false, 63: true, 64: false, 65: true} {
+		if got := isCoinbase(append(raw, make([]byte, size-len(raw))...)); got != want {
+			t.Errorf("coinbase of %d bytes: %v", size, got)
+		}
 	}
 	if _, err := decodeTx(make([]byte, 64)); err == nil {
 		t.Error("64 bytes are no transaction")
