@@ -157,3 +157,43 @@ func TestHugeRequestSurvivesItsCoordinator(t *testing.T) {
 	}
 	w.mustNotBlame()
 }
+
+// A request that runs beside another takes half a pool at a time.
+func TestHalfAPoolBesideOthers(t *testing.T) {
+	w := newWorld(t, 43, 2, 3, fullPools)
+	w.delay = func(int, int) protocols.Time { return 10 }
+	huge, other := reqID(0), reqID(1)
+	for w.ranked(other)[0] != w.ranked(huge)[0] {
+		other[0]++
+	}
+	many := w.items(400)
+	w.approveAll(huge, many)
+	w.run(30)
+	w.approveAll(other, many[:100])
+	w.run(1500)
+	w.mustSign(other, many[:100])
+	alone, beside := 0, 0
+	for _, s := range w.signs {
+		if s.request == huge {
+			alone = max(alone, len(s.slots))
+		} else {
+			beside = max(beside, len(s.slots))
+		}
+	}
+	if alone != maxLot || beside != maxLot/2 {
+		t.Errorf("lots of %d alone and %d beside another, want %d and %d", alone, beside, maxLot, maxLot/2)
+	}
+}
+
+// Of requests that wait for nonces, the one served longest ago goes first.
+func TestTurns(t *testing.T) {
+	m := newWorld(t, 44, 2, 3, nil).nodes[0].m
+	for _, turn := range []uint64{5, 3, 9} {
+		m.order = append(m.order, &request{run: &run{starved: true, turn: turn}})
+	}
+	m.order = append(m.order, &request{run: &run{turn: 1}})
+	m.markStarved()
+	if len(m.dirty) != 3 || m.dirty[0].run.turn != 3 || m.dirty[1].run.turn != 5 || m.dirty[2].run.turn != 9 {
+		t.Errorf("%d runs, in another order", len(m.dirty))
+	}
+}

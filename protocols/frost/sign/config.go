@@ -36,6 +36,9 @@ type Config struct {
 	Pool int
 	// Requests is how many unfinished requests are held. Default 1024.
 	Requests int
+	// Lie changes an own partial signature before this member vouches for it. It is
+	// nil in every correct member, and exists to show that the others cope.
+	Lie func(psig *[32]byte)
 	// History is how many finished requests are remembered, also on disk, to be
 	// served to members that were away. Default 256.
 	History int

@@ -155,6 +155,9 @@ func (m *Machine) answer(fx *effects, r *request, from int, msg signMsg, raw [32
 			if p.psig, err = signer.Sign(&session, secrets[i]); err != nil {
 				return err
 			}
+			if m.cfg.Lie != nil && from != m.self {
+				m.cfg.Lie(&p.psig)
+			}
 		}
 		return psigs
 	}, func(fx *effects, result any) {
