@@ -67,7 +67,8 @@ func (c *coordinator) out(p *puppet, l letter) []letter {
 	case 2: // other items
 		lie.body[signHeader] ^= 1
 	case 3: // the same handles in another session, with another aggregate nonce
-		binary.BigEndian.PutUint32(lie.body[1+32+16:], w.rng.Uint32())
+		sid := lie.body[1+32+16:]
+		binary.BigEndian.PutUint32(sid, binary.BigEndian.Uint32(sid)+1)
 		if len(c.points) > 0 && len(lie.body) >= slots+66 {
 			copy(lie.body[slots:], c.points[w.rng.IntN(len(c.points))][:])
 		}

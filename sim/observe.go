@@ -11,6 +11,12 @@ import (
 // protocols/frost/sign, and looks at whole messages only: SIGN and PSIG are never
 // so large that they are cut.
 
+// unread is the complaint about a message of an honest member that does not fit the
+// documents: then they, or this file, are out of date.
+const unread = "a message that the observer cannot read"
+
+const maxLot = 64
+
 // psig is a partial signature.
 type psig [32]byte
 
@@ -67,8 +73,6 @@ func messages(frame []byte) [][]byte {
 		if !s.ReadUint8(&more) || !s.ReadUint16LengthPrefixed(&body) {
 			return nil
 		}
-		// The first segment may be the end of a message: then its kind and length
-		// do not fit, and the readers below ignore it.
 		if more == 0 {
 			out = append(out, body)
 		}
@@ -132,7 +136,7 @@ func (o *observer) pool(from, to int, s *cryptobyte.String) string {
 	var gone uint64
 	var count uint16
 	if !s.CopyBytes(epoch[:]) || !s.ReadUint64(&gone) || !s.ReadUint16(&count) || len(*s) != int(count)*(8+66) {
-		return ""
+		return unread
 	}
 	for range count {
 		h := handle{coordinator: to, epoch: epoch}
@@ -178,18 +182,17 @@ func (o *observer) sign(from, to int, s *cryptobyte.String, raw string) {
 func (o *observer) psig(from, to int, s *cryptobyte.String) (federation.RequestID, string, bool) {
 	name := sessionName{coordinator: to, signer: from}
 	var k uint16
-	if !s.CopyBytes(name.request[:]) || !s.CopyBytes(name.run[:]) || !s.ReadUint32(&name.sid) || !s.ReadUint16(&k) {
-		return name.request, "", false
+	if !s.CopyBytes(name.request[:]) || !s.CopyBytes(name.run[:]) || !s.ReadUint32(&name.sid) || !s.ReadUint16(&k) || k > maxLot {
+		return name.request, unread, false
 	}
 	values := make([]psig, k)
 	for i := range values {
 		if !s.CopyBytes(values[i][:]) {
-			return name.request, "", false
+			return name.request, unread, false
 		}
 	}
-	s.Skip(64)       // the sender's signature on them
 	if !s.Skip(64) { // the signer's signature on its answer
-		return name.request, "", false
+		return name.request, unread, false
 	}
 	if complaint := o.pool(from, to, s); complaint != "" {
 		return name.request, complaint, true

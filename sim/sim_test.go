@@ -18,7 +18,7 @@ var (
 	start = flag.Uint64("start", 1, "the first of them")
 	twice = flag.Uint64("twice", 16, "every so many-th seed is run two times, to see that both are the same; 0: none")
 	seed1 = flag.Uint64("seed", 0, "the seed of TestSeed")
-	knobs = flag.String("knobs", "", "knobs of TestSeed that differ from those the seed draws, as Loss=0,N=4")
+	knobs = flag.String("knobs", "", "knobs that differ from those a seed draws, as Loss=0,N=4")
 	first = flag.Bool("first", false, "TestSeeds ends with the first seed that fails")
 	full  = flag.Bool("full", false, "the long forms of tests")
 )
@@ -70,10 +70,10 @@ func TestSeeds(t *testing.T) {
 				if seed >= end {
 					return
 				}
-				r := Run(seed, Options{})
+				r := Run(seed, Options{Knobs: *knobs})
 				differs := ""
 				if *twice > 0 && seed%*twice == 0 {
-					differs = difference(seed, "", r.Hash)
+					differs = difference(seed, *knobs, r.Hash)
 				}
 				mutex.Lock()
 				sum.add(&r)
@@ -86,10 +86,10 @@ func TestSeeds(t *testing.T) {
 				}
 				if r.Err != nil && len(failed) < 20 {
 					fmt.Fprintf(os.Stderr, "seed %d: %v\n", seed, r.Err)
-					failed = append(failed, fmt.Sprintf("seed %d: %v\nknobs %v\n  %s", seed, r.Err, r.Knobs, command(seed, "")))
+					failed = append(failed, fmt.Sprintf("seed %d: %v\nknobs %v\n  %s", seed, r.Err, r.Knobs, command(seed, *knobs)))
 				}
 				if differs != "" {
-					failed = append(failed, fmt.Sprintf("seed %d is not deterministic: %s\n  %s", seed, differs, command(seed, "")))
+					failed = append(failed, fmt.Sprintf("seed %d is not deterministic: %s\n  %s", seed, differs, command(seed, *knobs)))
 				}
 				mutex.Unlock()
 			}
