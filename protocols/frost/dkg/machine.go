@@ -48,6 +48,9 @@ type Config struct {
 	// from whom it has nothing; 0 means DefaultSilence. Nothing but the end of a
 	// ceremony rests on it.
 	Silence protocols.Time
+	// Lie replaces the own first message. It is nil in every correct member, and
+	// exists to show that the others cope.
+	Lie func(params *chilldkg.SessionParams, id chilldkg.SessionID, m1 []byte) []byte
 }
 
 // ErrConfig reports a Config that no session can be run with.
