@@ -277,3 +277,14 @@ func TestDamagedMarks(t *testing.T) {
 		}
 	}
 }
+
+// Before the chain is read up to the fence, that no such coin is known says nothing.
+func TestFenceAboveTheTip(t *testing.T) {
+	w := newWorld(t, 4, nil)
+	c := w.cores[0]
+	for fence, want := range map[bitcoin.Height]bool{0: false, c.height(): false, c.height() + 1: true} {
+		if c.own.fence = fence; c.fenced() != want {
+			t.Errorf("tip %d, fence %d: fenced %v", c.height(), fence, !want)
+		}
+	}
+}

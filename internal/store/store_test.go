@@ -153,3 +153,17 @@ func TestPlaceOfTheDatabase(t *testing.T) {
 		t.Error("a text file is opened as a database")
 	}
 }
+
+// A record that is gone, as when a flipped bit hides it, is missed.
+func TestMissingRecordIsNoticed(t *testing.T) {
+	s := mustOpen(t, t.TempDir())
+	if err := s.Commit([]protocols.Record{{Key: "a", Value: []byte("1")}, {Key: "b", Value: []byte("2")}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketRecords).Delete([]byte("a")) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(); !errors.Is(err, ErrCorrupt) {
+		t.Fatalf("got %v", err)
+	}
+}
