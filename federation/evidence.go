@@ -97,7 +97,11 @@ func (c *Core) noteProof(now protocols.Time, out *Effects, prefix string, f prot
 		return // before it costs a verification
 	}
 	h, err := c.judgeProof(sources[prefix], f.Proof)
-	if err != nil || h.Culprit != f.Culprit || c.proofs[h.ID] != nil {
+	if err != nil || h.Culprit != f.Culprit {
+		return // a bug of the machine: what convinces no stranger must not convince us
+	}
+	c.sign.Distrust(f.Culprit)
+	if c.proofs[h.ID] != nil {
 		return
 	}
 	h.Own = true

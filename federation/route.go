@@ -25,7 +25,6 @@ func absorb[O any](c *Core, now protocols.Time, out *Effects, prefix string, e p
 	out.Faults = append(out.Faults, e.Faults...)
 	for _, f := range e.Faults {
 		if f.Proof != nil {
-			c.sign.Distrust(f.Culprit)
 			c.noteProof(now, out, prefix, f)
 		}
 	}
