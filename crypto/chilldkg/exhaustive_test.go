@@ -183,12 +183,19 @@ func (f *toy) combine(dealings [][]byte) (*Round1, error) {
 	return Combine(opened)
 }
 
-// step2 returns the signature of a participant, or the dealers it must accuse.
+// step2 returns the signature of a participant, or the dealers it must accuse. In
+// a session with a public share at infinity it returns neither.
 func (f *toy) step2(r *Round1, id int) (state *ParticipantState2, sig []byte, bad []int) {
 	f.again(func(random []byte) (err error) {
 		state, sig, err = r.Step2(f.keys[id], r.dealings[id].bytes, random)
 		if e, ok := errors.AsType[*BadSharesError](err); ok {
 			bad = e.Dealers
+			return nil
+		}
+		if e, ok := errors.AsType[*InfiniteShareError](err); ok {
+			if r.keys != nil || e.Participant != r.infinite {
+				f.Fatalf("%d says: %v", id, e)
+			}
 			return nil
 		}
 		return err
@@ -234,10 +241,10 @@ func (f *toy) finish(r *Round1) (outs []*Output, recovery []byte) {
 }
 
 // TestEveryPolynomial has one participant deal every polynomial of degree below t
-// <= 3, for all n <= 5, with others that deal as the protocol does. The
-// session succeeds unless the sum has a zero among key and shares; then every t
-// shares interpolate to the key, which they can sign with, and recovery data
-// gives each share again.
+// <= 3, for all n <= 5, with others that deal as the protocol does. If the sum
+// gives anybody a public share at infinity, nobody signs and nobody is accused.
+// Else every t shares interpolate to the key, which they can sign with, and
+// recovery data gives each share again.
 func TestEveryPolynomial(t *testing.T) {
 	for _, c := range [][2]int{{1, 1}, {1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 2}, {2, 3}, {2, 4}, {2, 5}, {3, 3}, {3, 4}, {3, 5}} {
 		threshold, n := c[0], c[1]
@@ -269,14 +276,27 @@ func TestEveryPolynomial(t *testing.T) {
 				total[0] = mod(total[0] + number(secp.ReduceScalar(tagTapTweak.Hash(x[:]))))
 				zero = total[0] == 0
 			}
-			for id := range n {
-				zero = zero || eval(total, id) == 0
-			}
 			if (err != nil) != zero {
 				t.Fatalf("polynomial %v: %v", total, err)
 			}
-			if err != nil {
+			infinite := -1
+			for id := n - 1; id >= 0; id-- {
+				if eval(total, id) == 0 {
+					infinite = id // the first, as Combine names it
+				}
+			}
+			if err != nil || infinite >= 0 {
 				degenerate++
+			}
+			if err != nil {
+				return
+			}
+			if infinite >= 0 {
+				for id := range n {
+					if state, _, bad := f.step2(round, id); state != nil || bad != nil || round.infinite != infinite {
+						t.Fatalf("polynomial %v: %d signs or accuses %v", total, id, bad)
+					}
+				}
 				return
 			}
 			outs, recovery := f.finish(round)
@@ -474,12 +494,12 @@ func TestEveryBadShare(t *testing.T) {
 			dealings[cheat] = f.deal(cheat, poly, 1+lie%(q-1), lies)
 			round, err := f.combine(dealings)
 			if err != nil {
-				return // degenerate whatever the shares: TestEveryPolynomial
+				return // no key whatever the shares: TestEveryPolynomial
 			}
 			for id := range n {
 				state, _, bad := f.step2(round, id)
 				cheated := lies[id] != 0
-				if cheated != slices.Equal(bad, []int{cheat}) || cheated == (state != nil) {
+				if cheated != slices.Equal(bad, []int{cheat}) || (state != nil) != (!cheated && round.keys != nil) {
 					t.Fatalf("lies %v: %d accuses %v", lies, id, bad)
 				}
 				if id == cheat {
