@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"frostfed/protocols"
 )
@@ -34,9 +35,13 @@ func (badpsig) out(p *puppet, l letter) []letter {
 // session, and sessions that it never finishes.
 type coordinator struct {
 	points [][66]byte // public nonces it has seen
+	greedy [][32]byte // requests for which it wants a second answer, and so takes no first one
 }
 
 func (c *coordinator) in(_ *puppet, l letter) *letter {
+	if id, ok := requestOf(l); ok && signKind(l) == signPSig && slices.Contains(c.greedy, id) {
+		return nil
+	}
 	if signKind(l) == signNonces && len(c.points) < 64 && len(l.body) >= 1+26+8+66 {
 		c.points = append(c.points, [66]byte(l.body[1+26+8:]))
 	}
@@ -72,6 +77,8 @@ func (c *coordinator) out(p *puppet, l letter) []letter {
 		if len(c.points) > 0 && len(lie.body) >= slots+66 {
 			copy(lie.body[slots:], c.points[w.rng.IntN(len(c.points))][:])
 		}
+		lie.delay = 1 + w.rng.Int64N(1_000)
+		c.greedy = append(c.greedy, [32]byte(l.body[1:]))
 		return []letter{l, lie}
 	case 4: // the same session, said twice and differently
 		lie.body[len(lie.body)-1-8] ^= 1

@@ -74,9 +74,11 @@ var mutants = []mutant{
 	{name: "the chain code is each member's own", by: "I1", quick: true, patches: []patch{
 		{"federation/keys.go", "bitcoin.ChainCode(c.id, threshPK)", "bitcoin.ChainCode([32]byte{byte(c.index)}, threshPK)"},
 	}},
-	{name: "a pair of nonces stays in the pool when it is used", by: "I2", quick: true, knobs: "Adversaries=coordinator", patches: []patch{
+	{name: "a pair of nonces stays in the pool when it is used, and in memory", by: "I2", quick: true, knobs: "N=4,T=3,Adversaries=coordinator,Forget=0", patches: []patch{
 		{"protocols/frost/sign/pool.go", "secrets = append(secrets, s)\n\t\tdelete(p.secrets, index)\n\t\tat, _ := slices.BinarySearch(p.live, index)\n\t\tp.live = slices.Delete(p.live, at, at+1)",
-			"again := *s\n\t\tsecrets = append(secrets, &again)"},
+			"secrets = append(secrets, s)"},
+		{"protocols/frost/sign/signer.go", "\t\tdefer wipeAll(secrets)\n", ""},
+		{"crypto/bip445/nonce.go", "\tn.Wipe()\n\tif k1.IsZero()", "\tif k1.IsZero()"},
 	}},
 	{name: "handles of pairs are given out twice", by: "I2", patches: []patch{
 		{"protocols/frost/sign/pool.go", "m.issued[to].next += uint64(count)", "m.issued[to].next += uint64(count) / 2"},
