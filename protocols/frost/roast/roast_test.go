@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"frostfed/crypto/rfc9591"
@@ -145,6 +146,14 @@ var liars = map[string]func(w *world, to int, m message) []message{
 		}
 		return []message{m}
 	},
+	"restarts for ever": func(w *world, _ int, m message) []message {
+		if m.kind != kindShare {
+			return []message{m}
+		}
+		_, commitment, err := w.outs[0].Key.NewNonce(w.outs[0].Share, reader{w.rng})
+		must(w.tb, err)
+		return []message{{kind: kindReady, request: m.request, digest: w.nodes[0].m.digest(m.request, keyID, text(m.request)), commitment: commitment}}
+	},
 	"repeats": func(_ *world, _ int, m message) []message { return []message{m, m, m} },
 }
 
@@ -172,7 +181,11 @@ func TestLiars(t *testing.T) {
 				for i, nd := range w.nodes {
 					if !slices.Contains(bad, i) {
 						w.wantSigned(reqID(1), i)
-						if limit := 5 - 3 + 1; what != "refuses, then offers" && nd.opened > limit {
+						limit := 5 - 3 + 1
+						if strings.HasPrefix(what, "re") {
+							limit += maxStrikes * len(bad) // restarts and changed minds
+						}
+						if nd.opened > limit {
 							t.Errorf("seed %d: coordinator %d started %d sessions, ROAST needs %d", seed, i, nd.opened, limit)
 						}
 					}
@@ -180,6 +193,113 @@ func TestLiars(t *testing.T) {
 				w.wantBlameless(bad...)
 			}
 		})
+	}
+}
+
+// TestLostShare: with t = n every share counts; one that got lost is sent again on
+// resync.
+func TestLostShare(t *testing.T) {
+	w := newWorld(t, 11, rfc9591.Ed25519, 3, 3)
+	lost := 0
+	w.nodes[1].tamper = func(_ int, body []byte) [][]byte {
+		if body[0] == kindShare {
+			lost++
+			return nil
+		}
+		return [][]byte{body}
+	}
+	for _, i := range []int{0, 2} { // else member 1 coordinates itself, and has its own share
+		w.nodes[i].tamper = func(to int, body []byte) [][]byte {
+			if to == 1 && body[0] == kindReady {
+				return nil
+			}
+			return [][]byte{body}
+		}
+	}
+	for i := range 3 {
+		w.approve(i, reqID(1))
+	}
+	w.run(60_000)
+	if lost == 0 || w.nodes[0].signed[reqID(1)] != nil {
+		t.Fatalf("%d shares lost", lost)
+	}
+	w.nodes[1].tamper = nil
+	before := w.nodes[0].opened + w.nodes[2].opened
+	for i := range 3 {
+		w.apply(1, w.nodes[1].m.Resync(w.now, name(i)))
+	}
+	w.run(60_000)
+	w.wantSigned(reqID(1), all(3)...)
+	w.wantBlameless()
+	if after := w.nodes[0].opened + w.nodes[2].opened; after != before {
+		t.Errorf("%d sessions more for a share that was only lost", after-before)
+	}
+}
+
+// TestSignGuards: a SIGN that is not of what this member approved, or not of its
+// nonce, gets no share, and one that is gets the same share again.
+func TestSignGuards(t *testing.T) {
+	w := newWorld(t, 12, rfc9591.Ed25519, 2, 3)
+	m := w.nodes[0].m
+	coordinator := -1
+	var offered message
+	w.nodes[0].tamper = func(to int, body []byte) [][]byte {
+		msg, err := decode(body)
+		must(t, err)
+		if msg.kind == kindReady && coordinator < 0 {
+			coordinator, offered = to, msg
+		}
+		return nil
+	}
+	w.approve(0, reqID(1))
+	w.run(10_000)
+	_, commitment, err := w.outs[2].Key.NewNonce(w.outs[2].Share, reader{w.rng})
+	must(t, err)
+	other := 3 - coordinator // the third member
+	sign := message{kind: kindSign, request: reqID(1), session: sessionID{sid: 1}, digest: offered.digest,
+		signers: []int{0, other}, all: [][]byte{offered.commitment, commitment}}
+	step := func(change func(*message)) []byte {
+		msg := sign
+		msg.all, msg.signers = slices.Clone(sign.all), slices.Clone(sign.signers)
+		change(&msg)
+		fx := m.Step(w.now, name(coordinator), msg.encode())
+		for _, job := range fx.Work {
+			fx.Append(m.Done(w.now, job.ID, job.Run()))
+		}
+		for _, env := range fx.Send {
+			if env.Body[0] == kindShare {
+				return env.Body
+			}
+		}
+		return nil
+	}
+	for what, change := range map[string]func(*message){
+		"another message":  func(s *message) { s.digest[0]++ },
+		"another nonce":    func(s *message) { s.all[0] = commitment },
+		"not a signer":     func(s *message) { s.signers, s.all = s.signers[1:], s.all[1:] },
+		"another request":  func(s *message) { s.request[5]++ },
+		"unknown encoding": func(s *message) { s.kind = kindNo; s.code = "no" },
+	} {
+		if step(change) != nil {
+			t.Errorf("%s: signed", what)
+		}
+	}
+	share := step(func(*message) {})
+	if share == nil {
+		t.Fatal("no share")
+	}
+	if again := step(func(*message) {}); !bytes.Equal(again, share) {
+		t.Error("another answer to the same SIGN")
+	}
+	for what, change := range map[string]func(*message){
+		"another session": func(s *message) { s.session.sid++ },
+		"another set": func(s *message) {
+			s.signers = []int{0, coordinator}
+		},
+	} {
+		if step(change) != nil {
+			t.Errorf("%s: the nonce signed twice", what)
+		}
 	}
 }
 
