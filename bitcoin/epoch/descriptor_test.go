@@ -186,6 +186,10 @@ func TestFollowRefuses(t *testing.T) {
 			i := d.Member(state.Members[0].Bond)
 			d.Members = slices.Delete(d.Members, i, i+1)
 		},
+		"replaced without a change": func(d *Descriptor) {
+			d.Members[d.Member(state.Members[0].Bond)] = person(20, 1, 200_000)
+			d.Sort()
+		},
 		"came without a change": func(d *Descriptor) { d.Members = append(d.Members, person(20, 1, 200_000)); d.Sort() },
 		"a stranger left": func(d *Descriptor) {
 			d.Changes = append(d.Changes, Change{Bond: bondKey(50).xonly(), Kind: Left})

@@ -2,6 +2,7 @@ package epoch
 
 import (
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -39,12 +40,19 @@ func TestFounders(t *testing.T) {
 	if err := d.CheckFounders(charter, hosts[:3], sigs[:3]); !errors.Is(err, ErrFounders) {
 		t.Errorf("a founder less: %v", err)
 	}
-	strangers := append(hosts[:3:3], newSecret("host", 9<<32).plain())
-	if err := d.CheckFounders(charter, strangers, sigs); !errors.Is(err, ErrFounders) {
-		t.Errorf("a member who is no founder: %v", err)
+	// A charter of others who sign: the bonds are still those of the members.
+	strangers, theirs := slices.Clone(hosts), slices.Clone(sigs)
+	stranger := newSecret("host", 9<<32)
+	strangers[3] = stranger.plain()
+	msg := FoundingMessage(d.Hash())
+	theirs[3], _ = stranger.Sign(msg[:], [32]byte{})
+	if err := d.CheckFounders(charter, strangers, theirs); !errors.Is(err, ErrFounders) {
+		t.Errorf("a founder who is no member: %v", err)
 	}
-	later := successor(foundedState(t, 4), keyB, nil)
-	if err := later.CheckFounders(charter, hosts, sigs); !errors.Is(err, ErrFounders) {
+	// A later epoch of the same members, signed as a founding is.
+	later := d
+	later.Number, later.Previous, later.PreviousThread = 1, [32]byte{1}, outPoint("thread", 1)
+	if err := later.CheckFounders(charter, hosts, sign(later)); !errors.Is(err, ErrFounders) {
 		t.Errorf("a later epoch: %v", err)
 	}
 }

@@ -95,6 +95,9 @@ func TestWalletsImportOutputs(t *testing.T) {
 			if err != nil || string(script) != string(out.Script) {
 				t.Errorf("%s: address %s: %v", name, out.Address, err)
 			}
+			if want := map[string]uint16{"bond": delay, "deposit": d.Terms.DepositDelay, "thread": 3 * delay}[name]; out.Delay != want {
+				t.Errorf("%s: delay %d, want %d", name, out.Delay, want)
+			}
 			if (name == "thread, no leaf") != (out.Leaf == nil) {
 				t.Errorf("%s: leaf %x", name, out.Leaf)
 			}

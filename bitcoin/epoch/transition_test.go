@@ -249,6 +249,20 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
+// TestPotAboveDust: the pot may shrink to the dust limit and no further.
+func TestPotAboveDust(t *testing.T) {
+	state := foundedState(t, 2)
+	next := mustNew(t, successor(state, keyB, nil))
+	p := Proposal{Next: next, FeeRate: bitcoin.PerVByte(3)}
+	fee := mustBuild(t, state, p).Spend.Fee()
+	for _, rest := range []bitcoin.Sat{330, 329, 0, -1} {
+		state.Pot = fee + rest
+		if _, err := Build(state, p); (err == nil) != (rest >= 330) || err != nil && !errors.Is(err, ErrPot) {
+			t.Errorf("%v left: %v", rest, err)
+		}
+	}
+}
+
 func TestPenalty(t *testing.T) {
 	terms := testTerms()
 	for _, c := range []struct {
