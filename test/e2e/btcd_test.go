@@ -24,6 +24,7 @@ type btcd struct {
 	binary       string
 	dir          string
 	addr         string
+	peer         string // where it takes peers, if any
 	passwordFile string
 	process      *process
 }
@@ -50,9 +51,13 @@ func newBtcd(t *testing.T, dir string) *btcd {
 func (b *btcd) start(t *testing.T, address string) {
 	t.Helper()
 	path := func(name string) string { return filepath.Join(b.dir, name) }
+	peers := "--nolisten"
+	if b.peer != "" {
+		peers = "--listen=" + b.peer
+	}
 	b.process = startProcess(t, path("log"), b.binary,
 		"--regtest", "--rejectnonstd", "--limitfreerelay=0", "--utxocachemaxsize=16",
-		"--nolisten", "--nodnsseed", "--notls", "--rpclisten="+b.addr, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword,
+		peers, "--nodnsseed", "--notls", "--rpclisten="+b.addr, "--rpcuser="+rpcUser, "--rpcpass="+rpcPassword,
 		"--miningaddr="+address, "--configfile="+path("none.conf"), "--datadir="+path("data"), "--logdir="+path("logs"))
 	eventually(t, "btcd answers", func(ctx context.Context) error {
 		var height int
