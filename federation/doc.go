@@ -27,10 +27,11 @@
 //
 // # What is persisted
 //
-// Records "e/", "d/", "s/" belong to echo, key generation and signing, "f/" to
-// this package: blocks and coins of the chain view, ceremonies, address counters,
-// payout lists, requests with the own verdict, finished transactions. No record
-// holds a secret: shares are computed again from recovery data and host key.
+// Records "e/", "d/", "s/", "m/" belong to echo, key generation, signing and
+// signing outside Bitcoin, "f/" to this package: blocks and coins of the chain
+// view, ceremonies, address counters, payout lists, requests with the own verdict,
+// finished transactions. No record holds a secret: shares are computed again from
+// recovery data and host key.
 //
 // # What is not guaranteed
 //

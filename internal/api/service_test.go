@@ -276,6 +276,18 @@ func TestBadCalls(t *testing.T) {
 			return err
 		}, connect.CodeInvalidArgument, ExitUsage},
 		{"empty message", func() error { _, err := c.SignMessage(ctx, ask(&v1.SignMessageRequest{Key: "main"})); return err }, connect.CodeInvalidArgument, ExitUsage},
+		{"unknown suite", func() error {
+			_, err := c.NewKey(ctx, ask(&v1.NewKeyRequest{Label: "other", Suite: "ed448"}))
+			return err
+		}, connect.CodeInvalidArgument, ExitUsage},
+		{"suite of a federation of one", func() error {
+			_, err := c.NewKey(ctx, ask(&v1.NewKeyRequest{Label: "other", Suite: "ed25519"}))
+			return err
+		}, connect.CodeFailedPrecondition, ExitError},
+		{"message under no key", func() error {
+			_, err := c.SignMessage(ctx, ask(&v1.SignMessageRequest{Key: "nokey", Message: []byte("x")}))
+			return err
+		}, connect.CodeNotFound, ExitError},
 		{"oversized", func() error {
 			_, err := c.SignTransaction(ctx, ask(&v1.SignTransactionRequest{Key: "main", Psbt: make([]byte, maxRequest+1)}))
 			return err

@@ -22,7 +22,9 @@ func block(id federation.BlockID) *v1.Block {
 	return &v1.Block{Height: uint32(id.Height), Hash: id.Hash.String()}
 }
 
-func active(k federation.KeyView) bool { return k.ID != federation.KeyID{} && k.Phase != federation.PhaseVerifying }
+func active(k federation.KeyView) bool {
+	return k.ID != federation.KeyID{} && k.Phase != federation.PhaseVerifying
+}
 
 func (s *service) key(k federation.KeyView) *v1.Key {
 	out := &v1.Key{Ceremony: hex.EncodeToString(k.Ceremony[:]), Label: k.Label, T: int32(k.T), N: int32(k.N), Active: active(k),
