@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"frostfed/crypto/chilldkg"
-	"frostfed/crypto/memberkey"
 	"frostfed/protocols"
 	"frostfed/protocols/echo"
 	"frostfed/protocols/frost/dkg"
@@ -119,32 +118,25 @@ func (f *forger) lie(p *puppet, topic string, payload []byte) []byte {
 	case f.kind == "equivocator":
 		return deal(p, params, id) // as good as the other one
 	}
-	// A dealing for which some members have other keys: their shares are wrong,
-	// and all that can be checked in public is right.
-	var keys [][]byte
-	for i := range params.N() {
-		key := params.HostPubkey(i)
-		if i == f.plan.victim || f.plan.other(i) && i != p.m.index {
-			foreign, err := memberkey.Derive(bytes.Repeat([]byte{byte(100 + i)}, memberkey.SeedSize), 0)
-			if err != nil {
-				panic(err)
-			}
-			key = foreign.Host.Public()
-		}
-		keys = append(keys, key[:])
-	}
-	foreign, err := chilldkg.NewSessionParams(keys, params.T())
+	host := p.m.cfg.Host.Secret()
+	m1, err := chilldkg.DealBadShares(host[:], params, chilldkg.SessionID(id), p.dealing(id),
+		func(i int) bool { return i == f.plan.victim || f.plan.other(i) })
 	if err != nil {
-		panic(err)
+		panic(err) // the parameters name the member
 	}
-	return deal(p, foreign, id)
+	return m1
+}
+
+// dealing is the randomness of a first message.
+func (p *puppet) dealing(id dkg.SessionID) []byte {
+	random := sha256.Sum256(append([]byte{byte(p.m.index)}, id[:]...))
+	return random[:]
 }
 
 // deal makes a first message with the keys of the member.
 func deal(p *puppet, params *chilldkg.SessionParams, id dkg.SessionID) []byte {
 	host := p.m.cfg.Host.Secret()
-	random := sha256.Sum256(append([]byte{byte(p.m.index)}, id[:]...))
-	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(id), random[:])
+	m1, err := chilldkg.Deal(host[:], params, chilldkg.SessionID(id), p.dealing(id))
 	if err != nil {
 		panic(err) // the parameters name the member
 	}

@@ -53,6 +53,11 @@ func Deal(hostseckey []byte, params *SessionParams, session SessionID, random []
 		return nil, err
 	}
 	defer d.wipe()
+	return d.proved(session, id)
+}
+
+// proved appends the proof of knowledge of the nonce to pmsg1.
+func (d *dealt) proved(session SessionID, id int) ([]byte, error) {
 	proof, err := noncePoK.Sign(d.secnonce, noncePoKMessage(session, id, d.pmsg1), tagNonceAux.Hash(d.seed[:]))
 	if err != nil {
 		return nil, fmt.Errorf("prove knowledge of nonce: %w", err)

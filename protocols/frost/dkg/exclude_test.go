@@ -34,25 +34,9 @@ type byzantine struct {
 // passes all public checks.
 func spoilt(w *network, from int, id SessionID, victims func(participant, t int) bool) []byte {
 	s := w.nodes[from].m.sessions[id]
-	var keys [][]byte
-	for i := range s.members {
-		key := s.params.hosts().HostPubkey(i)
-		if i != s.self && victims(i, s.params.T()) {
-			secret := hostSecret(100 + i)
-			foreign, err := chilldkg.HostPubkeyGen(secret[:])
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			key = foreign
-		}
-		keys = append(keys, key[:])
-	}
-	params, err := newScheme(s.params.suite(), keys, s.params.T())
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	host := hostSecret(from)
-	m1, err := params.deal(host[:], chilldkg.SessionID(id), bytes.Repeat([]byte{7}, 32))
+	m1, err := chilldkg.DealBadShares(host[:], s.params.hosts(), chilldkg.SessionID(id), bytes.Repeat([]byte{7}, 32),
+		func(i int) bool { return victims(i, s.params.T()) })
 	if err != nil {
 		w.t.Fatal(err)
 	}
