@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"frostfed/bitcoin"
+	"frostfed/crypto/chilldkg"
 	"frostfed/crypto/memberkey"
 	"frostfed/evidence"
 	"frostfed/policy"
@@ -55,8 +56,19 @@ type Config struct {
 	// Addresses remembers derived addresses for several Cores of one goroutine,
 	// as in a simulator. nil: each derives its own.
 	Addresses *bitcoin.Cache
+	// Lie makes this member a faulty one, of which the others are to be shown to
+	// cope. nil for every other purpose.
+	Lie *Lie
 	// Version is what HELLO tells the other members.
 	Version string
+}
+
+// Lie is what a faulty member does. A nil function does what is right.
+type Lie struct {
+	// Dealing replaces the first message in a key generation of this session.
+	Dealing func(params *chilldkg.SessionParams, id chilldkg.SessionID, m1 []byte) []byte
+	// Partial changes a partial signature, which this member then vouches for.
+	Partial func(psig *[32]byte)
 }
 
 // DefaultGap is the usual gap limit of wallets.
@@ -302,11 +314,19 @@ func (c *Core) verifyHost(member protocols.NodeID, preimage, sig []byte) bool {
 }
 
 func (c *Core) dkgConfig() dkg.Config {
-	return dkg.Config{Self: c.cfg.Self, Members: evidence.KeyMembers(c.cfg.Charter), HostSecret: c.cfg.Host.Secret,
+	cfg := dkg.Config{Self: c.cfg.Self, Members: evidence.KeyMembers(c.cfg.Charter), HostSecret: c.cfg.Host.Secret,
 		Rand: c.cfg.Rand, Silence: c.cfg.Silence, Notary: evidence.Notary(c.cfg.Charter)}
+	if c.cfg.Lie != nil {
+		cfg.Lie = c.cfg.Lie.Dealing
+	}
+	return cfg
 }
 
 func (c *Core) signConfig(epoch [16]byte) sign.Config {
-	return sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch, Pool: c.cfg.Pool,
+	cfg := sign.Config{Self: c.cfg.Self, Members: c.members, Federation: c.id, Rand: c.cfg.Rand, Epoch: epoch, Pool: c.cfg.Pool,
 		Sign: c.signAsHost, Verify: c.verifyHost}
+	if c.cfg.Lie != nil {
+		cfg.Lie = c.cfg.Lie.Partial
+	}
+	return cfg
 }

@@ -21,12 +21,17 @@ generate a key, mine coinbase rewards to it on a regtest chain of its own, refus
 tampered payout, pay twenty miners, pay again with one member down, and bring it
 back. The exit code is 0 only if the blocks hold the payouts.
 
+With --byzantine 1 a member vouches for wrong partial signatures and deals a bad
+share: it is convicted of both, payouts go on, a second key is made without it, and
+files of evidence are written that 'frostfed evidence verify' understands.
+
 With --keep the members go on running, and every other command works on the data
 folder of each. --dir names an empty or new folder (default a temporary one, which
 stays).
 
 JSON: one object per line; the last has the field result.`,
 		Example: `  frostfed demo
+  frostfed demo --byzantine 1
   frostfed demo --nodes 7 --threshold 5 --keep --dir ./demo
   frostfed --dir ./demo/alice status          # in another terminal`,
 		Args: exactly(),
@@ -42,6 +47,7 @@ JSON: one object per line; the last has the field result.`,
 	}
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 5, "number of members")
 	cmd.Flags().IntVar(&o.Threshold, "threshold", 0, "members needed to sign (default more than two thirds)")
+	cmd.Flags().IntVar(&o.Byzantine, "byzantine", 0, "number of members that lie")
 	cmd.Flags().BoolVar(&o.Keep, "keep", false, "go on running until interrupted")
 	return cmd
 }

@@ -1,7 +1,8 @@
 // Package demo shows the main job from end to end in one process: strangers found
 // a federation, generate a key, receive coinbase rewards and pay miners, refuse a
-// tampered payout, and go on without one of them. Everything is real but the
-// network, which is the loopback interface, and the chain, which is regtest.
+// tampered payout, and go on without one of them; or, with members that lie, find
+// them out, go on without them, and prove it to strangers. Everything is real but
+// the network, which is the loopback interface, and the chain, which is regtest.
 package demo
 
 import (
@@ -24,7 +25,8 @@ import (
 // Options of Run.
 type Options struct {
 	Nodes     int
-	Threshold int    // 0: the default of the charter
+	Threshold int    // 0: the default of the charter; of a demo with liars, so many that one more may be lost
+	Byzantine int    // members that lie
 	Dir       string // where the data lies; empty: a new temporary folder
 	Keep      bool   // go on running after the last phase, until ctx ends
 	Version   string
@@ -38,8 +40,9 @@ const (
 	MinNodes = 2
 	MaxNodes = 20 // five run in seconds; twenty daemons in one process take a minute
 	miners   = 20
-	keyLabel = "payouts"
 	feeRate  = 2 // sat/vB
+
+	firstKey, secondKey = "payouts", "payouts-2"
 )
 
 // ErrOptions is returned for options out of range.
@@ -54,8 +57,10 @@ type Result struct {
 	Signature string        `json:"signature"`
 	Block     string        `json:"block"`
 	Height    uint32        `json:"height"`
-	Second    string        `json:"second_txid,omitempty"` // paid while one member was down
+	Second    string        `json:"second_txid,omitempty"`
+	After     string        `json:"after,omitempty"` // what the second payout shows
 	Refused   []Refusal     `json:"refused"`
+	Evidence  []Exhibit     `json:"evidence,omitempty"`
 	Total     time.Duration `json:"total_ns"`
 }
 
@@ -73,6 +78,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, fmt.Errorf("%w: %d nodes with threshold %d; --nodes takes %d to %d, --threshold at most as many",
 			ErrOptions, o.Nodes, o.Threshold, MinNodes, MaxNodes)
 	}
+	if err := o.checkLiars(); err != nil {
+		return nil, err
+	}
 	dir, err := makeDir(o.Dir)
 	if err != nil {
 		return nil, err
@@ -82,7 +90,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer chain.Close()
-	s := &show{Options: o, dir: dir, chain: chain, result: &Result{Dir: dir}}
+	s := &show{Options: o, dir: dir, chain: chain, key: firstKey, result: &Result{Dir: dir}}
 	defer s.stop()
 	begin := time.Now()
 	if err := s.play(ctx); err != nil {
@@ -116,14 +124,19 @@ type show struct {
 	dir     string
 	chain   *regtest.Chain
 	members []*member
+	key     string // that is generated, funded and paid from
+	week    int    // of the last payout beside liars
 	result  *Result
 }
 
+// scene is a phase and how it is played.
+type scene struct {
+	name string
+	play func(context.Context, Phase) error
+}
+
 func (s *show) play(ctx context.Context) error {
-	phases := []struct {
-		name string
-		play func(context.Context, Phase) error
-	}{
+	phases := []scene{
 		{"found the federation", s.found},
 		{"connect the members", s.connect},
 		{"generate a key together", s.generateKey},
@@ -133,6 +146,9 @@ func (s *show) play(ctx context.Context) error {
 		{"pay the miners", s.payFirst},
 		{"pay with one member down", s.payWithoutOne},
 		{"bring it back", s.bringBack},
+	}
+	if s.Byzantine > 0 {
+		phases = append(phases[:5:5], s.besideLiars()...)
 	}
 	for _, p := range phases {
 		if p.name == "pay with one member down" && s.threshold() == s.Nodes {
@@ -151,47 +167,52 @@ func (s *show) play(ctx context.Context) error {
 func (s *show) threshold() int { return s.members[0].charter.Threshold }
 
 func (s *show) generateKey(ctx context.Context, phase Phase) error {
+	if err := s.makeKey(ctx, phase, s.Nodes); err != nil {
+		return err
+	}
+	phase.Done(fmt.Sprintf("%d of %d can sign; no dealer, no coordinator", s.threshold(), s.Nodes))
+	return s.members[0].view(ctx, func(core *federation.Core) { s.result.Xpub = core.Keys()[0].Xpub })
+}
+
+// makeKey has a key generated and waits until so many members have it.
+func (s *show) makeKey(ctx context.Context, phase Phase, members int) error {
 	watch := s.watch()
 	defer watch.close()
 	err := s.members[0].do(ctx, func(now now, core *federation.Core) (federation.Effects, error) {
-		_, e, err := core.NewKey(now, keyLabel)
+		_, e, err := core.NewKey(now, s.key)
 		return e, err
 	})
 	if err != nil {
 		return err
 	}
 	ready := make(map[int]bool)
-	err = watch.until(ctx, func(i int, d federation.Decision) bool {
+	return watch.until(ctx, func(i int, d federation.Decision) bool {
 		switch d := d.(type) {
 		case federation.KeyProgress:
 			if i == 0 && d.Need > 0 {
 				phase.Progress(fmt.Sprintf("%s %d of %d", d.Phase, d.Have, d.Need))
 			}
 		case federation.KeyReady:
-			ready[i] = true
+			ready[i] = d.Label == s.key
 		}
-		return len(ready) == s.Nodes
+		return len(ready) == members
 	})
-	if err != nil {
-		return err
-	}
-	err = s.members[0].view(ctx, func(core *federation.Core) { s.result.Xpub = core.Keys()[0].Xpub })
-	phase.Done(fmt.Sprintf("%d of %d can sign; no dealer, no coordinator", s.threshold(), s.Nodes))
-	return err
 }
 
 // fund mines coinbase rewards to an address of the key, and lets them mature.
 func (s *show) fund(ctx context.Context, phase Phase) error {
 	var address bitcoin.Derived
 	err := s.members[0].do(ctx, func(_ now, core *federation.Core) (federation.Effects, error) {
-		d, e, err := core.NewAddress(0, keyLabel)
+		d, e, err := core.NewAddress(0, s.key)
 		address = d
 		return e, err
 	})
 	if err != nil {
 		return err
 	}
-	s.result.Address = address.Address
+	if s.result.Address == "" {
+		s.result.Address = address.Address
+	}
 	phase.Progress(address.Address)
 	if _, err := s.chain.Mine(3, address.Script); err != nil {
 		return err
@@ -199,10 +220,21 @@ func (s *show) fund(ctx context.Context, phase Phase) error {
 	if err := s.mine(ctx, 100); err != nil {
 		return err
 	}
-	var balance bitcoin.Sat
-	err = s.members[s.Nodes-1].view(ctx, func(core *federation.Core) { balance = core.Keys()[0].Balance })
+	balance, err := s.members[1].balance(ctx, s.key)
 	phase.Done(fmt.Sprintf("%s at %s", btc(balance), address.Address))
 	return err
+}
+
+// balance is what a member sees of a key.
+func (m *member) balance(ctx context.Context, key string) (sats bitcoin.Sat, err error) {
+	err = m.view(ctx, func(core *federation.Core) {
+		for _, k := range core.Keys() {
+			if k.Label == key {
+				sats = k.Balance
+			}
+		}
+	})
+	return sats, err
 }
 
 // mine adds blocks and waits until every running member has seen them.

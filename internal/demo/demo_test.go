@@ -40,6 +40,18 @@ func TestThreeOfWhichTwoSign(t *testing.T) {
 	}
 }
 
+// Two liars of seven: both are convicted twice, and everybody is paid.
+func TestBesideLiars(t *testing.T) {
+	var out bytes.Buffer
+	r, err := Run(t.Context(), Options{Nodes: 7, Byzantine: 2, Dir: t.TempDir(), Version: "test", Report: Text(&out, false)})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if len(r.Evidence) != 4 || r.TxID == "" || r.Second == "" || r.TxID == r.Second {
+		t.Errorf("result %+v\n%s", r, out.String())
+	}
+}
+
 // With t = n nobody can be missing: the demo says so and ends earlier.
 func TestAllMustSign(t *testing.T) {
 	var out bytes.Buffer
@@ -57,7 +69,8 @@ func TestBadOptions(t *testing.T) {
 	if _, err := makeDir(filepath.Dir(used)); !errors.Is(err, ErrOptions) {
 		t.Errorf("a folder that is not empty: %v", err)
 	}
-	for _, o := range []Options{{Nodes: 1}, {Nodes: 21}, {Nodes: 5, Threshold: 6}, {Nodes: 5, Threshold: -1}} {
+	for _, o := range []Options{{Nodes: 1}, {Nodes: 21}, {Nodes: 5, Threshold: 6}, {Nodes: 5, Threshold: -1},
+		{Nodes: 5, Byzantine: 2}, {Nodes: 5, Byzantine: -1}, {Nodes: 4, Byzantine: 1}, {Nodes: 5, Byzantine: 1, Threshold: 4}} {
 		o.Report = Text(&bytes.Buffer{}, false)
 		if _, err := Run(t.Context(), o); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: %v", o, err)

@@ -29,6 +29,7 @@ type member struct {
 	keys    *memberkey.Keys
 	log     *os.File
 	node    *node.Node
+	liar    *liar // nil: a correct member
 }
 
 var names = []string{"alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy",
@@ -44,6 +45,9 @@ func (s *show) found(_ context.Context, phase Phase) error {
 		card, err := m.init()
 		if err != nil {
 			return err
+		}
+		if i >= s.Nodes-s.Byzantine {
+			m.liar = &liar{host: &m.keys.Host}
 		}
 		cards = append(cards, card)
 		s.members = append(s.members, m)
@@ -92,7 +96,7 @@ func (m *member) init() (*membership.Card, error) {
 // start starts the daemon; seeds tell it where to look for the others.
 func (s *show) start(ctx context.Context, m *member, seeds []string) error {
 	n, err := node.Start(ctx, node.Options{
-		Dir: m.dir, Config: m.config, Charter: m.charter, Keys: m.keys, Chain: s.chain, Version: s.Version, Seeds: seeds,
+		Lie: m.liar.lie(), Dir: m.dir, Config: m.config, Charter: m.charter, Keys: m.keys, Chain: s.chain, Version: s.Version, Seeds: seeds,
 		Log: slog.New(slog.NewTextHandler(m.log, nil)),
 	})
 	if err != nil {

@@ -24,25 +24,8 @@ import (
 // it reads itself.
 func (s *show) handLists(ctx context.Context, phase Phase) error {
 	for week := 1; week <= 2; week++ {
-		text, err := payoutFile(week)
-		if err != nil {
+		if err := s.handList(ctx, week); err != nil {
 			return err
-		}
-		for _, m := range s.members {
-			path := filepath.Join(string(m.dir), fmt.Sprintf("payouts-%d.csv", week))
-			if err := os.WriteFile(path, text, 0o600); err != nil {
-				return err
-			}
-			list, err := m.readList(week)
-			if err != nil {
-				return err
-			}
-			err = m.do(ctx, func(now now, core *federation.Core) (federation.Effects, error) {
-				return core.AddPayoutList(now, list), nil
-			})
-			if err != nil {
-				return err
-			}
 		}
 	}
 	list, err := s.members[0].readList(1)
@@ -50,6 +33,30 @@ func (s *show) handLists(ctx context.Context, phase Phase) error {
 		return err
 	}
 	phase.Done(fmt.Sprintf("%d miners, %s, %s", len(list.Payees), btc(list.Total()), filepath.Join(string(s.members[0].dir), "payouts-1.csv")))
+	return nil
+}
+
+func (s *show) handList(ctx context.Context, week int) error {
+	text, err := payoutFile(week)
+	if err != nil {
+		return err
+	}
+	for _, m := range s.members {
+		path := filepath.Join(string(m.dir), fmt.Sprintf("payouts-%d.csv", week))
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return err
+		}
+		list, err := m.readList(week)
+		if err != nil {
+			return err
+		}
+		err = m.do(ctx, func(now now, core *federation.Core) (federation.Effects, error) {
+			return core.AddPayoutList(now, list), nil
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -78,16 +85,16 @@ func (m *member) readList(week int) (bitcoin.PayoutList, error) {
 	return bitcoin.ParseList(bitcoin.Regtest, name, text)
 }
 
-func (m *member) payoutRequest(week int) (federation.PayoutRequest, error) {
+func (m *member) payoutRequest(key string, week int) (federation.PayoutRequest, error) {
 	list, err := m.readList(week)
-	return federation.PayoutRequest{Key: keyLabel, List: list.ID(), FeeRate: bitcoin.PerVByte(feeRate)}, err
+	return federation.PayoutRequest{Key: key, List: list.ID(), FeeRate: bitcoin.PerVByte(feeRate)}, err
 }
 
 // refuseTampered lets one member propose the payout with one output redirected,
 // against its own policy. The others must refuse by themselves.
 func (s *show) refuseTampered(ctx context.Context, phase Phase) error {
 	liar := s.members[1]
-	req, err := liar.payoutRequest(1)
+	req, err := liar.payoutRequest(s.key, 1)
 	if err != nil {
 		return err
 	}
@@ -150,10 +157,15 @@ func (s *show) payFirst(ctx context.Context, phase Phase) error {
 	if err != nil {
 		return err
 	}
-	s.result.TxID, s.result.Block, s.result.Height = paid.txid.String(), paid.block.String(), paid.height
-	s.result.Signature = hex.EncodeToString(paid.signature[:])
+	s.first(paid)
 	phase.Done(fmt.Sprintf("%d miners, txid %s, block %d", miners, paid.txid, paid.height))
 	return nil
+}
+
+// first notes the payout that the last screen shows.
+func (s *show) first(paid *payment) {
+	s.result.TxID, s.result.Block, s.result.Height = paid.txid.String(), paid.block.String(), paid.height
+	s.result.Signature = hex.EncodeToString(paid.signature[:])
 }
 
 // payWithoutOne stops the last member and pays the next list.
@@ -166,7 +178,7 @@ func (s *show) payWithoutOne(ctx context.Context, phase Phase) error {
 	if err != nil {
 		return err
 	}
-	s.result.Second = paid.txid.String()
+	s.result.Second, s.result.After = paid.txid.String(), "one member down"
 	phase.Done(fmt.Sprintf("without %s: txid %s, block %d", down.name, paid.txid, paid.height))
 	return nil
 }
@@ -182,7 +194,7 @@ type payment struct {
 // looks into the block itself.
 func (s *show) payWeek(ctx context.Context, phase Phase, week int) (*payment, error) {
 	proposer := s.members[min(2, s.Nodes-2)] // not the last one, which is taken down
-	req, err := proposer.payoutRequest(week)
+	req, err := proposer.payoutRequest(s.key, week)
 	if err != nil {
 		return nil, err
 	}

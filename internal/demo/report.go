@@ -74,7 +74,10 @@ func (t *text) Result(r *Result) {
 		{"block", fmt.Sprintf("%s, height %d", r.Block, r.Height)},
 	}
 	if r.Second != "" {
-		rows = append(rows, [2]string{"second txid", r.Second + " (one member down)"})
+		rows = append(rows, [2]string{"second txid", r.Second + " (" + r.After + ")"})
+	}
+	for _, e := range r.Evidence {
+		rows = append(rows, [2]string{"evidence", e.File})
 	}
 	rows = append(rows, [2]string{"data", r.Dir}, [2]string{"total", fmt.Sprintf("%.1f s", r.Total.Seconds())})
 	fmt.Fprintln(t.w)

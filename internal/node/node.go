@@ -38,6 +38,7 @@ type Options struct {
 	Chain   chain.Backend // nil: as the configuration says; else the caller's to close
 	Log     *slog.Logger
 	Version string
+	Lie     *federation.Lie // nil: a correct member
 	// Seeds replaces the seeds of the configuration if not nil.
 	Seeds []string
 	// Network stands between the member and its host, if not nil: a test listens.
@@ -129,7 +130,7 @@ func (n *Node) start(ctx context.Context, o Options, self protocols.NodeID, open
 	}
 	n.Daemon, err = daemon.Start(ctx, daemon.Config{
 		Core: federation.Config{Charter: o.Charter, Self: self, Host: &o.Keys.Host, Policy: o.Config.Policy,
-			Rand: rand.Reader, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom), SettledTo: bitcoin.Height(o.Config.Chain.SettledTo),
+			Rand: rand.Reader, Lie: o.Lie, Version: o.Version, ScanFrom: bitcoin.Height(o.Config.Chain.ScanFrom), SettledTo: bitcoin.Height(o.Config.Chain.SettledTo),
 			NoExclusion: !o.Config.Keys.Exclusion, MinSpare: o.Config.Keys.MinSpare,
 			Silence: protocols.Time(time.Duration(o.Config.Keys.SilenceMinutes) * time.Minute / time.Millisecond)},
 		Store: n.store, Network: network, Chain: backend, Poll: time.Duration(o.Config.Chain.PollSeconds) * time.Second,
