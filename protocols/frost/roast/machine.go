@@ -394,11 +394,15 @@ func (m *Machine) coordinators(request requestID, k *key) []int {
 	return order
 }
 
-// nonceSource draws what one pair of nonces takes, for a job.
-func (m *Machine) nonceSource() (*bytes.Reader, error) {
-	var seed [64]byte
-	if _, err := io.ReadFull(m.cfg.Rand, seed[:]); err != nil {
-		return nil, err
-	}
-	return bytes.NewReader(seed[:]), nil
+// nonceSeed draws what one pair of nonces takes, for a job, which wipes it.
+func (m *Machine) nonceSeed() (*[64]byte, error) {
+	seed := new([64]byte)
+	_, err := io.ReadFull(m.cfg.Rand, seed[:])
+	return seed, err
+}
+
+// nonce makes a pair of nonces from a seed.
+func (k *key) nonce(seed *[64]byte) (*rfc9591.Nonce, []byte, error) {
+	defer clear(seed[:])
+	return k.public.NewNonce(k.share, bytes.NewReader(seed[:]))
 }

@@ -303,6 +303,36 @@ func TestSignGuards(t *testing.T) {
 	}
 }
 
+// TestSessionsWithoutEnd: a coordinator that asks for ever gets no more than a run
+// can need.
+func TestSessionsWithoutEnd(t *testing.T) {
+	w := newWorld(t, 13, rfc9591.Ed25519, 2, 3)
+	m := w.nodes[0].m
+	w.nodes[0].tamper = func(int, []byte) [][]byte { return nil }
+	w.approve(0, reqID(1))
+	w.run(10_000)
+	r := m.requests[reqID(1)]
+	_, foreign, err := w.outs[1].Key.NewNonce(w.outs[1].Share, reader{w.rng})
+	must(t, err)
+	shares, faults := 0, 0
+	for sid := range uint32(100) {
+		fx := m.Step(w.now, name(1), message{kind: kindSign, request: reqID(1), session: sessionID{sid: sid}, digest: r.digest,
+			signers: []int{0, 1}, all: [][]byte{r.answers[1].commitment, foreign}}.encode())
+		for _, job := range fx.Work {
+			fx.Append(m.Done(w.now, job.ID, job.Run()))
+		}
+		for _, env := range fx.Send {
+			if env.Body[0] == kindShare {
+				shares++
+			}
+		}
+		faults += len(fx.Faults)
+	}
+	if shares != m.maxSessions(r) || faults != 1 || r.answers[1].nonce != nil {
+		t.Errorf("%d shares, %d faults, limit %d", shares, faults, m.maxSessions(r))
+	}
+}
+
 // TestRefusals: too few that approve end a run, and an approval later begins it
 // again.
 func TestRefusals(t *testing.T) {

@@ -50,18 +50,20 @@ func (m *Machine) offer(fx *effects, r *request, to int) {
 	switch {
 	case a.offering || a.signing:
 		return // READY or SHARE follows
+	case a.sessions > m.maxSessions(r):
+		return // it has had all it can need
 	case a.nonce != nil:
 		ready(fx)
 		return
 	}
-	random, err := m.nonceSource()
+	seed, err := m.nonceSeed()
 	if err != nil {
 		return // others must do
 	}
 	a.offering = true
 	m.work(fx, func() any {
 		var n made
-		n.nonce, n.commitment, n.err = r.key.public.NewNonce(r.key.share, random)
+		n.nonce, n.commitment, n.err = r.key.nonce(seed)
 		return n
 	}, func(fx *effects, result any) {
 		n := result.(made)
@@ -127,21 +129,25 @@ func (m *Machine) onSign(fx *effects, from int, msg message, hash [32]byte) {
 		m.fault(fx, from, FaultBadSession, "not t members with a share")
 		return
 	}
-	random, err := m.nonceSource()
+	seed, err := m.nonceSeed()
 	if err != nil {
 		nonce.Wipe()
 		return
+	}
+	all := make([][]byte, len(msg.all)) // the job outlives the message
+	for i := range all {
+		all[i] = slices.Clone(msg.all[i])
 	}
 	a.signing = true
 	m.work(fx, func() any {
 		defer nonce.Wipe()
 		var n made
-		session, err := r.key.public.NewSession(ids, msg.all, r.message)
+		session, err := r.key.public.NewSession(ids, all, r.message)
 		if err == nil {
 			n.share, err = session.Sign(r.key.share, nonce)
 		}
 		if err == nil {
-			n.nonce, n.commitment, err = r.key.public.NewNonce(r.key.share, random)
+			n.nonce, n.commitment, err = r.key.nonce(seed)
 		}
 		n.err = err
 		return n
