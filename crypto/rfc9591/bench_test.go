@@ -1,3 +1,5 @@
+//go:build !toygroup
+
 package rfc9591
 
 import (
