@@ -61,7 +61,7 @@ func (w *world) behaviour(m *member) behaviour {
 	case "withholder":
 		return withholder{}
 	case "complainer":
-		return &complainer{plan: aim}
+		return newComplainer(aim)
 	case "voter":
 		return &voter{plan: aim}
 	case "badpsig":

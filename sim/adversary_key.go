@@ -176,37 +176,51 @@ func (withholder) out(_ *puppet, l letter) []letter {
 	return []letter{l}
 }
 
-// complainer accuses an honest dealer: with a proof that proves nothing, in
-// every session.
+// complainer accuses an honest dealer in every session: in due form, with a proof
+// that proves nothing.
 type complainer struct {
-	honest
-	plan *plan
-	done []dkg.SessionID
+	plan  *plan
+	nonce map[dkg.SessionID][]byte // of its own first messages
+	done  map[dkg.SessionID]bool
+}
+
+func newComplainer(aim *plan) *complainer {
+	return &complainer{aim, make(map[dkg.SessionID][]byte), make(map[dkg.SessionID]bool)}
 }
 
 func (c *complainer) out(p *puppet, l letter) []letter {
-	out := []letter{l}
 	m, ok := parseEcho(l)
-	if !ok || m.kind != echoSend {
-		return out
+	id, complaint, first := dkg.ParseTopic(m.topic)
+	at := 33*p.m.w.knobs.T + 64 // after commitments and proof of possession
+	if ok && m.kind == echoSend && first && !complaint && len(m.payload) > at+33 {
+		c.nonce[id] = m.payload[at : at+33]
 	}
-	id, complaint, ok := dkg.ParseTopic(m.topic)
-	if !ok || complaint || slices.Contains(c.done, id) {
-		return out
+	return []letter{l}
+}
+
+func (c *complainer) in(p *puppet, l letter) *letter {
+	m, ok := parseEcho(l)
+	victim := p.m.w.charter.Members()[c.plan.victim]
+	if m.kind == echoSend && l.from == c.plan.victim {
+		m.sender, m.hash = string(victim), echo.HashPayload(m.payload)
 	}
-	c.done = append(c.done, id)
+	id, complaint, first := dkg.ParseTopic(m.topic)
+	if !ok || !first || complaint || m.sender != string(victim) || !m.hasSig() || c.nonce[id] == nil || c.done[id] {
+		return &l
+	}
+	c.done[id] = true
 	forged := make([]byte, chilldkg.ComplaintSize)
 	forged[3], forged[7] = byte(p.m.index), byte(c.plan.victim)
-	foreign := p.m.w.charter.Cards[p.m.index].Host
-	copy(forged[8:], foreign[:]) // a point
+	point := p.m.w.charter.Cards[p.m.index].Host
+	copy(forged[8:], point[:])
 	forged[50] = 1
+	payload := slices.Concat(c.nonce[id], forged, m.hash[:], m.sig[:])
 	topic := dkg.ComplaintTopic(id)
-	lie := echoMessage{kind: echoSend, topic: topic, payload: forged}
-	lie.sig = p.signBroadcast(topic, echo.HashPayload(forged))
+	lie := echoMessage{kind: echoSend, topic: topic, payload: payload, sig: p.signBroadcast(topic, echo.HashPayload(payload))}
 	for to := range p.m.w.knobs.N {
-		out = append(out, letter{from: l.from, to: to, protocol: protocols.Echo, body: lie.encode(), delay: p.m.w.rng.Int64N(3_000)})
+		p.say(letter{from: p.m.index, to: to, protocol: protocols.Echo, body: lie.encode(), delay: 1 + p.m.w.rng.Int64N(3_000)})
 	}
-	return out
+	return &l
 }
 
 // voter votes against an honest member in every ceremony, and relays votes of
