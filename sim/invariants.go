@@ -531,7 +531,7 @@ func (c *checker) torn(l *wantedList) bool {
 			continue
 		}
 		for _, r := range m.core.Requests() {
-			if r.List == l.list.ID() && r.State == federation.StateApproved && !c.asked[r.ID] {
+			if r.List == l.list.ID() && c.agreed[m.index][r.ID] && !c.asked[r.ID] {
 				return true
 			}
 		}
