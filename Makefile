@@ -1,5 +1,5 @@
 # One entry point for people; .ci/run is the same for machines. All it needs is Go.
-SEEDS ?= 500
+SEEDS ?= 2000
 START ?= 1
 TIME  ?= 30s
 
@@ -17,11 +17,11 @@ test: ## all tests, with the counts of vectors and the reasons of skips
 race: ## the race detector, on what has goroutines
 	go run ./test/report -race -short ./internal/... ./p2p/... ./bitcoin/chain/... ./cmd/...
 
-sim: ## simulated federations: make sim SEEDS=20000 START=1
-	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0
+sim: ## simulated federations: make sim SEEDS=100000 START=1
+	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v
 
 campaign: ## the same over a group without security, four times as fast: make campaign SEEDS=100000
-	go test -tags exponents ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v
+	go test -tags exponents ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v -v
 
 exhaust: ## the cryptography over a group of 13 elements: every share, nonce and lie
 	go vet -tags toygroup ./crypto/... && go test -tags toygroup ./crypto/...
