@@ -464,6 +464,11 @@ func (c *checker) stuck(what string) {
 		// requests for one list or coin, none of which gets t approvals. Package
 		// federation does not exclude that.
 		reason = "members split between requests"
+	case c.unpaid(c.waiting):
+		// A list promised to a transaction that another one has made impossible is
+		// free again when that one is deep. Members that hold back after their disk
+		// went back can make the others wait for that.
+		reason = "a promise waits for depth"
 	default:
 		c.w.fail("I5", "%s", what)
 		return
@@ -489,10 +494,12 @@ func (c *checker) tooFew() bool {
 	return false
 }
 
-// unpaid says whether something is so for each list that is not paid.
+// unpaid says whether something is so for each list that is not paid, but for
+// those that careful operators did not propose because of another one.
 func (c *checker) unpaid(is func(*wantedList) bool) bool {
 	for _, l := range c.w.work.lists {
-		if !c.paid[l.list.ID()] && !is(l) {
+		behind := l.tries == 0 && !c.w.knobs.Contend && c.w.work.turn != l && c.w.work.busy(l)
+		if !c.paid[l.list.ID()] && !behind && !is(l) {
 			return false
 		}
 	}
@@ -516,6 +523,22 @@ func (c *checker) robbed(l *wantedList) bool {
 		}
 		for _, r := range m.core.Requests() {
 			if r.List == l.list.ID() && r.Tx != nil && c.w.chain.gone(r.Tx) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// waiting says whether an honest member has promised a list to a transaction that
+// another one in the chain has made impossible.
+func (c *checker) waiting(l *wantedList) bool {
+	for _, m := range c.w.honest() {
+		if m.core == nil {
+			continue
+		}
+		for _, r := range m.core.Requests() {
+			if r.List == l.list.ID() && c.agreed[m.index][r.ID] && r.State == federation.StateReplaced {
 				return true
 			}
 		}
