@@ -68,12 +68,14 @@ func (r *run) castBy(voter int) (cast int) {
 	return cast
 }
 
-// mayVote bounds the votes kept of one member, so that nobody fills our disk: as
-// many as the floor lets go for silence, and f more by verdict, is the most an
-// honest one casts.
-func (m *Machine) mayVote(r *run, voter int) bool {
-	return r.castBy(voter) < m.n()-m.floor(r.ceremony)+protocols.MaxFaulty(m.n())
+// mostVotes bounds the votes kept of one member, so that nobody fills our disk: as
+// many as the floor lets go, and f more by verdict or against members that were
+// only late, is the most an honest one casts.
+func (m *Machine) mostVotes(r *run) int {
+	return m.n() - m.floor(r.ceremony) + protocols.MaxFaulty(m.n())
 }
+
+func (m *Machine) mayVote(r *run, voter int) bool { return r.castBy(voter) < m.mostVotes(r) }
 
 // accuse votes against the culprits (participants of s). With automatic exclusion
 // switched off nothing follows from a verdict but the end of the session.
@@ -108,8 +110,9 @@ func (m *Machine) accuse(now protocols.Time, s *session, reason VoteReason, culp
 }
 
 // accuseSilent votes against those from whom an open attempt has nothing after
-// the time-out. It does not if that is more than may go, or if our own
-// contribution has not come back to us: then it is rather we who are cut off.
+// the time-out. It does not if that, with those voted against before and not heard
+// since, is more than may go, or if our own contribution has not come back to us:
+// then it is rather we who are cut off.
 func (m *Machine) accuseSilent(now protocols.Time, s *session, e *effects) {
 	silent := missing(s.collecting())
 	if s.phase() == PhaseChecking {
@@ -117,17 +120,27 @@ func (m *Machine) accuseSilent(now protocols.Time, s *session, e *effects) {
 	}
 	gone := make(map[int]bool)
 	for culprit, votes := range s.run.votes {
-		if votes[m.self] != nil {
+		if v := votes[m.self]; v != nil && (v.reason != VoteSilent || !s.heard(culprit)) {
 			gone[culprit] = true
 		}
 	}
 	for _, i := range silent {
 		gone[s.members[i]] = true
 	}
-	if slices.Contains(silent, s.self) || len(gone) > m.n()-m.floor(s.run.ceremony) {
+	if slices.Contains(silent, s.self) || len(gone) > m.n()-m.floor(s.run.ceremony) ||
+		s.run.castBy(m.self)+len(silent) > m.mostVotes(s.run) {
 		return
 	}
 	m.accuse(now, s, VoteSilent, silent, e)
+}
+
+// heard says whether a member has done its part in the current phase. A vote for
+// its silence that others do not share was a mistake then, and must not keep this
+// member from voting against somebody else who is silent now.
+func (s *session) heard(member int) bool {
+	slots := s.collecting()
+	i, ok := s.participant(member)
+	return ok && slots != nil && slots[i] != nil
 }
 
 // patient says whether the silence of others counts against them now.

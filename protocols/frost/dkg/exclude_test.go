@@ -388,6 +388,29 @@ func TestM1ManyFaulty(t *testing.T) {
 	}
 }
 
+// The must-test of key generation: fifty members of which sixteen are faulty, drawn
+// from all kinds and places. Without -full, five of sixteen.
+func TestM2KeyGeneration(t *testing.T) {
+	n := 16
+	if *full {
+		n = 50
+	}
+	rng := rand.New(rand.NewPCG(2, uint64(n)))
+	faulty := make(map[int]byzantine)
+	for k, i := range rng.Perm(n)[:protocols.MaxFaulty(n)] {
+		faulty[i] = faults[(k*5+int(rng.Uint32()%2))%len(faults)]
+		t.Logf("%d: %s", i, faulty[i].name)
+	}
+	w := byzantineNetwork(t, n, 2, faulty)
+	c := testCeremony("main", protocols.DefaultThreshold(n))
+	w.start(c)
+	honest := without(n, faulty)
+	w.finish(c, honest)
+	w.requireHonest(c, honest)
+	k := w.key(honest[0], c)
+	t.Logf("%d of %d faulty, a key of %d members in attempt %d", len(faulty), n, len(k.Participants), k.Attempt)
+}
+
 // Two liars, either of whom stops the attempt alone. Which one does differs from
 // member to member with the order of deliveries, yet the votes must add up.
 func TestEitherStopsIt(t *testing.T) {
@@ -577,6 +600,35 @@ func TestTooManySilent(t *testing.T) {
 	if v := w.view(3, c); v.Reason != ReasonExcluded || !v.Final {
 		t.Fatalf("%+v", v)
 	}
+}
+
+// Two members, for whom alone the time-out passes, vote against one that is gone and
+// one that is only late. When that one is back they can still vote against another
+// that goes silent: their votes are needed.
+func TestVoteAgainstTheLateIsNoLoss(t *testing.T) {
+	w := byzantineNetwork(t, 7, 76, nil)
+	w.nodes[5].down, w.nodes[6].down = true, true
+	c := testCeremony("main", 5)
+	w.start(c)
+	w.settle()
+	w.now = testSilence + 1
+	for _, i := range []int{2, 3} {
+		w.apply(i, w.nodes[i].m.Tick(w.now))
+	}
+	w.settle()
+	if r := w.nodes[0].m.runs[w.sessionID(c)]; countVotes(r.votes[5]) != 2 || r.castBy(2) != 2 {
+		t.Fatal("they did not vote")
+	}
+	w.tamperSend = func(from, _ int, body []byte) []byte {
+		if from == 1 && body[0] != kindExclude && body[0] != kindWant {
+			return nil
+		}
+		return body
+	}
+	w.nodes[5].down = false
+	w.settle() // the late one is heard before the others lose patience
+	w.finish(c, []int{0, 2, 3, 4, 5})
+	w.requireHonest(c, []int{0, 2, 3, 4, 5})
 }
 
 // A member that hears of the ceremony when the others have gone on without

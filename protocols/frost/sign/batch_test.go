@@ -1,10 +1,14 @@
 package sign
 
 import (
+	"flag"
+	"slices"
 	"testing"
 
 	"frostfed/protocols"
 )
+
+var full = flag.Bool("full", false, "the long forms of tests")
 
 // load counts what a member holds for signing, in pairs of nonces and sessions:
 // what must not grow with the size of a request.
@@ -196,4 +200,77 @@ func TestTurns(t *testing.T) {
 	if len(m.dirty) != 3 || m.dirty[0].run.turn != 3 || m.dirty[1].run.turn != 5 || m.dirty[2].run.turn != 9 {
 		t.Errorf("%d runs, in another order", len(m.dirty))
 	}
+}
+
+// The must-test of signing: of 50 members 16 are faulty, whoever leads: silent,
+// lying to all, lying to some, lying without vouching for it. A thousand messages are
+// signed all the same, liars are named, and nobody else. Without -full, 5 of 16 and a
+// hundred messages.
+func TestM2ThousandSignatures(t *testing.T) {
+	n, faulty, items := 16, 5, 100
+	if *full {
+		n, faulty, items = 50, 16, 1000
+	}
+	w := newWorld(t, 2, protocols.DefaultThreshold(n), n, fullPools)
+	w.delay = func(int, int) protocols.Time { return protocols.Time(1 + w.rng.Uint64()%20) }
+	id := reqID(1)
+	ranked := w.ranked(id)
+	bad := make(map[int]bool)
+	for k := range faulty {
+		i := ranked[k] // the first coordinators are all faulty
+		bad[i] = true
+		flip := func(_ int, m *psigMsg) bool { m.psigs[len(m.psigs)-1][9] ^= 1; return true }
+		switch k % 4 {
+		case 0:
+			w.nodes[i].tamper = mute
+		case 1:
+			w.nodes[i].tamper = w.liar(i, flip)
+		case 2:
+			w.nodes[i].tamper = w.liar(i, func(to int, m *psigMsg) bool { return to%2 == 0 || flip(to, m) })
+		case 3:
+			w.nodes[i].tamper = onPSig(func(to int, m *psigMsg) bool { m.psigs[0][0] ^= 0x40; return true }) // not vouched for
+		}
+		lie := w.nodes[i].tamper
+		w.nodes[i].tamper = func(to int, body []byte) [][]byte {
+			if body[0] == kindSign {
+				return nil // they lead nobody
+			}
+			return lie(to, body)
+		}
+	}
+	want := w.items(items)
+	w.approveAll(id, want)
+	done := func() bool {
+		for i := range w.nodes {
+			if !bad[i] && w.nodes[i].signed[id] == nil {
+				return false
+			}
+		}
+		return true
+	}
+	w.watchLoad(3_600_000, done)
+	for i := range w.nodes {
+		if bad[i] {
+			continue
+		}
+		if len(w.nodes[i].signed[id]) != items {
+			t.Fatalf("member %d has %d signatures", i, len(w.nodes[i].signed[id]))
+		}
+	}
+	if len(w.blamed(FaultBadPartial)) == 0 {
+		t.Error("no liar was named")
+	}
+	for i, nd := range w.nodes {
+		for _, f := range nd.faults {
+			if !bad[i] && !slices.ContainsFunc(ranked[:faulty], func(liar int) bool { return name(liar) == f.Culprit }) {
+				t.Fatalf("member %d blames %s: %s", i, f.Culprit, f.Kind)
+			}
+		}
+	}
+	for j := 0; j < items; j += 37 {
+		if !w.valid(want[j], w.nodes[ranked[n-1]].signed[id][j]) {
+			t.Errorf("signature %d is invalid", j)
+		}
+	}
+	t.Logf("%d of %d faulty, %d signatures after %d s of the members' clock", faulty, n, items, w.now/1000)
 }
