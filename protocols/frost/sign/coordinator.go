@@ -10,16 +10,16 @@ import (
 // run is this member's work as coordinator of one request: ROAST, over the
 // request's items lot by lot.
 type run struct {
-	lot     int // first item not signed yet
-	sigs    [][sigSize]byte
-	sid     uint32
-	seats   []seat     // by member
-	live    []*session // of the current lot, that may still complete
-	closing int        // sessions whose aggregate is being computed
-	clock   uint64
-	starved bool   // waits for nonces
-	turn    uint64 // when its last session was opened, see Machine.turns
-	failed  bool
+	lot      int // first item not signed yet
+	sigs     [][sigSize]byte
+	sessions int        // opened so far
+	seats    []seat     // by member
+	live     []*session // of the current lot, that may still complete
+	closing  int        // sessions whose aggregate is being computed
+	clock    uint64
+	starved  bool   // waits for nonces
+	turn     uint64 // when its last session was opened, see Machine.turns
+	failed   bool
 }
 
 // seat is a member's place in a run. ROAST's Ready set is the idle seats whose

@@ -31,7 +31,8 @@ type nonces struct {
 }
 
 // sessionID names a session of one coordinator's run: the coordinator's epoch,
-// and a counter within the request.
+// and a counter of its sessions, whatever they are for: a request that was given up
+// and approved again must not use a name twice.
 type sessionID struct {
 	run epochID
 	sid uint32

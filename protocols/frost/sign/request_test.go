@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"frostfed/protocols"
 )
 
 // Refusals are counted apart from faults: n-t of them are harmless, one more fails
@@ -196,4 +198,24 @@ func TestKeyRejected(t *testing.T) {
 	if s := fmt.Sprintf("%v %+v %#v", w.keys[0], w.keys[0], w.keys[0]); len(s) > 100 {
 		t.Errorf("a key prints as %s", s)
 	}
+}
+
+// A coordinator that gives a request up while it is signed, and approves it again,
+// opens sessions of other names: it has not changed one.
+func TestApprovedAgain(t *testing.T) {
+	w := newWorld(t, 77, 2, 3, nil)
+	w.delay = func(int, int) protocols.Time { return 10 }
+	id, items := reqID(1), w.items(1)
+	c := w.ranked(id)[0]
+	w.approveAll(id, items)
+	for w.nodes[c].sessions[id] == 0 {
+		w.run(1)
+	}
+	w.run(12) // SIGN has arrived, PSIG has not
+	w.at(w.now, c, func() protocols.Effects[Event] { return w.nodes[c].m.Cancel(w.now, id) })
+	w.run(1)
+	w.approve(c, id, items)
+	w.run(60_000)
+	w.mustSign(id, items)
+	w.mustNotBlame()
 }

@@ -9,8 +9,9 @@ import (
 
 // session is one attempt at one lot, by exactly t signers.
 type session struct {
-	sid      uint32
-	first, k int // the lot
+	sid      uint32 // unique in this process
+	number   int    // within the run
+	first, k int    // the lot
 	signers  []int
 	pairs    [][]heldPair     // by position, then item: drawn from the pools, never put back
 	epochs   []epochID        // by position: of the pairs
@@ -45,11 +46,11 @@ func (m *Machine) open(fx *effects, r *request, signers []int, k int) bool {
 		m.fail(fx, r, ReasonInconsistent) // the key was validated, so no set of it fails
 		return false
 	}
-	run.sid++
+	run.sessions++
 	m.turns++
 	run.turn = m.turns
 	s := &session{
-		sid: run.sid, first: run.lot, k: k, signers: signers,
+		sid: uint32(m.turns), number: run.sessions, first: run.lot, k: k, signers: signers,
 		replies: make([]*reply, len(signers)), missing: len(signers), started: m.now,
 	}
 	for _, i := range signers {
@@ -260,7 +261,7 @@ func (m *Machine) progress(fx *effects, r *request, s *session) {
 		}
 	}
 	fx.Out = append(fx.Out, Progress{
-		Request: r.id, Session: int(s.sid), Coordinator: m.cfg.Self,
+		Request: r.id, Session: s.number, Coordinator: m.cfg.Self,
 		Have: len(s.signers) - s.missing, Need: len(s.signers), Waiting: m.names(waiting),
 	})
 }

@@ -23,7 +23,7 @@ func (m *Machine) Requests() []RequestView {
 	for _, r := range m.order {
 		v := RequestView{ID: r.id, Key: r.key.id, Items: len(r.items), Lead: m.cfg.Members[m.lead(r)], Need: r.key.t}
 		if run := r.run; run != nil {
-			v.Coordinating, v.Sessions, v.Signed = true, int(run.sid), run.lot
+			v.Coordinating, v.Sessions, v.Signed = true, run.sessions, run.lot
 			if len(run.live) > 0 {
 				s := run.live[len(run.live)-1]
 				v.Have = len(s.signers) - s.missing
