@@ -13,6 +13,7 @@ import (
 	"frostfed/crypto/chilldkg"
 	"frostfed/federation"
 	"frostfed/protocols"
+	"frostfed/protocols/frost/dkg"
 )
 
 // Stats counts what a world went through, to see that it is not idle.
@@ -204,10 +205,12 @@ func (c *checker) label(m *member, ceremony [32]byte) string {
 
 func (c *checker) excluded(label string, i int) bool { return c.out[label][i] }
 
-// keyFailed is I6: no honest member is among the culprits of a ceremony.
+// keyFailed is I6: no honest member is found guilty in a ceremony. It may have been
+// voted out, if honest members found it silent.
 func (c *checker) keyFailed(m *member, d federation.KeyFailed) {
+	votes := d.Reason == dkg.ReasonSuperseded.String() || d.Reason == dkg.ReasonTooFew.String()
 	for _, i := range c.w.indices(d.Culprits) {
-		if !m.faulty && !c.w.members[i].faulty && !c.w.members[i].disk.forgets {
+		if !m.faulty && !c.w.members[i].faulty && !c.w.members[i].disk.forgets && !(votes && c.voted[i]) {
 			c.w.fail("I6", "member %d holds honest member %d guilty: %s", m.index, i, d.Reason)
 		}
 	}

@@ -88,8 +88,10 @@ type Failed struct {
 	CeremonyID [32]byte
 	Attempt    uint32
 	Reason     Reason
-	Culprits   []protocols.NodeID
-	Final      bool
+	// Culprits are those that a verdict names. With ReasonSuperseded and
+	// ReasonTooFew they are those voted out, which for silence proves nothing.
+	Culprits []protocols.NodeID
+	Final    bool
 }
 
 // Excluded says that a quorum has voted members out of a ceremony, and which
