@@ -481,12 +481,13 @@ func (c *checker) stuck(what string) {
 }
 
 // tooFew says that key generation was so quick to go on without honest members
-// that were away that with the faulty ones silent too few are left to sign.
+// that were away that with the faulty ones silent too few are left to sign; those
+// that hold back because their disk went back wait for a word of their operator.
 func (c *checker) tooFew() bool {
 	for _, key := range c.w.work.keys {
 		honest := 0
 		for _, m := range c.w.honest() {
-			if !c.excluded(key.label, m.index) {
+			if !c.excluded(key.label, m.index) && (m.core == nil || m.core.Status().Fence == 0) {
 				honest++
 			}
 		}
