@@ -82,7 +82,7 @@ func TestM6Clone(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	for seed := uint64(1); seed <= uint64(worlds); seed++ {
 		begin := 5_000 + r.Int64N(50_000)
-		o := Options{Knobs: "N=4,T=3,Forget=0,Adversaries=,DoubleSpends=0,Keys=1", Clone: &Clone{Member: 1 + r.IntN(3), Begin: begin, End: begin + 1_000 + r.Int64N(40_000)}}
+		o := Options{Knobs: "N=4,T=3,Forget=0,Unsynced=0,Restored=0,Adversaries=,DoubleSpends=0,Keys=1", Clone: &Clone{Member: 1 + r.IntN(3), Begin: begin, End: begin + 1_000 + r.Int64N(40_000)}}
 		if report := Run(seed, o); report.Err != nil {
 			t.Errorf("seed %d, %+v: %v", seed, *o.Clone, report.Err)
 		}
