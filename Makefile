@@ -21,7 +21,7 @@ sim: ## simulated federations: make sim SEEDS=100000 START=1
 	go test ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v
 
 campaign: ## the same over a group without security, four times as fast: make campaign SEEDS=100000
-	go test -tags exponents ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v -v
+	go test -tags exponents ./sim -run '^TestSeeds$$' -seeds=$(SEEDS) -start=$(START) -count=1 -timeout=0 -v
 
 exhaust: ## the cryptography over a group of 13 elements: every share, nonce and lie
 	go vet -tags toygroup ./crypto/... && go test -tags toygroup ./crypto/...

@@ -52,13 +52,13 @@ func (w *world) watchLoad(d protocols.Time, done func() bool) (most load) {
 	return most
 }
 
-// Five thousand messages, one member lies and one is silent: all are signed, and
-// nobody holds more than its pools and a few sessions.
+// Fifteen hundred messages, with -full five thousand, one member lies and one is
+// silent: all are signed, and nobody holds more than its pools and a few sessions.
 func TestBatchOfThousands(t *testing.T) {
 	t.Parallel()
-	items := 5000
-	if testing.Short() {
-		items = 1000
+	items := 1500
+	if *full {
+		items = 5000
 	}
 	w := newWorld(t, 40, 3, 7, fullPools)
 	w.delay = func(int, int) protocols.Time { return protocols.Time(1 + w.rng.Uint64()%5) }
