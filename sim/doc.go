@@ -58,6 +58,7 @@
 //	I3  no partial signature without a durable approval; t approvals for every
 //	    signature; no tampered request is approved; all that leaves the federation
 //	    is exactly a list, and each list is paid once, on every best chain
+//	I4  the shares of a key are of a polynomial of degree t-1, and of no less
 //	I5  in the calm, keys complete and lists that all members hold are confirmed; or
 //	    the reason is one of those in checker.stuck, which are counted
 //	I6  no honest member names an honest one in a Fault, and no proof about one
@@ -67,8 +68,8 @@
 //	I8  no record, no frame and no Fault holds a host secret or a share
 //
 // Also: a core restored from the disk is equal to the living one, all members know
-// exactly the coins that exist, and nothing panics. I4 says what fewer than t
-// shares can do: that is for the tests of the cryptography.
+// exactly the coins that exist, and nothing panics. The rest of what I4 says of fewer
+// than t shares is for the tests of the cryptography.
 //
 // # Testing the tester
 //

@@ -10,6 +10,7 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin"
+	"frostfed/crypto/bip445"
 	"frostfed/crypto/chilldkg"
 	"frostfed/federation"
 	"frostfed/protocols"
@@ -248,10 +249,19 @@ func (c *checker) learnShare(m *member, key federation.KeyID) {
 	}
 	c.shared[name] = true
 	secret := m.cfg.Host.Secret()
-	out, _, err := chilldkg.Recover(secret[:], record[1:])
+	out, params, err := chilldkg.Recover(secret[:], record[1:])
 	if err != nil {
 		c.w.fail("I1", "member %d cannot recover its key: %v", m.index, err)
 		return
+	}
+	// I4, as far as it is not for tests of the cryptography: the shares are those of
+	// a polynomial of full degree, so fewer than t of them determine nothing.
+	group := bip445.ThresholdInfo{T: params.T() - 1, ThreshPK: out.ThreshPK}
+	for i := range out.PubShares {
+		group.PubShares = append(group.PubShares, out.PubShares[i][:])
+	}
+	if _, err := bip445.NewGroup(group); err == nil {
+		c.w.fail("I4", "%d shares of member %d's key determine it, and t is %d", params.T()-1, m.index, params.T())
 	}
 	share := out.SecShare.Bytes()
 	c.secrets[m.index] = append(c.secrets[m.index], share, []byte(hex.EncodeToString(share)))

@@ -89,6 +89,9 @@ var mutants = []mutant{
 	{name: "approvals are not stored", by: "I3", seed: 1, patches: []patch{
 		{"federation/validate.go", "c.saveVerdict(out, r)\n\tout.Out", "out.Out"},
 	}},
+	{name: "polynomials are of one degree less", by: "I4", quick: true, seed: 1, patches: []patch{
+		{"crypto/chilldkg/participant.go", "coeffs[k], err = secp.ScalarFromHash(a)\n", "coeffs[k], err = secp.ScalarFromHash(a)\n\t\tif k > 0 && k == len(coeffs)-1 {\n\t\t\tcoeffs[k] = secp.Scalar{}\n\t\t}\n"},
+	}},
 	{name: "promised coins are promised again", by: "I3 I5", seed: 72, patches: []patch{
 		{"policy/payout.go", "\t\tcheckPromises(coins, built.TxID()),\n", ""},
 		{"policy/payout.go", "plan, coins, verdict := planPayout(cfg, v, p)\n\tif !verdict.Allow {\n\t\treturn verdict, nil", "plan, _, verdict := planPayout(cfg, v, p)\n\tif !verdict.Allow {\n\t\treturn verdict, nil"},
