@@ -45,6 +45,7 @@ Generated from the program by ` + "`go test ./cmd/node -run TestReference -updat
 | 2 | wrong usage: the command line is not understood |
 | 3 | not ready: no daemon, no charter, no key, no chain, or not in time; try again later |
 | 4 | refused by this member's policy |
+| 5 | halted: the daemon stopped for safety; a person must act before it starts again |
 
 Results go to standard output, errors and hints to standard error. With ` + "`--json`" + ` a
 command prints one object, or one per event. Objects named "of the API" are those of
