@@ -1,4 +1,4 @@
-//go:build !toygroup
+//go:build !toygroup && !exponents
 
 package secp
 

@@ -2,10 +2,7 @@
 
 package secp
 
-import (
-	"encoding/hex"
-	"errors"
-)
+import "encoding/hex"
 
 // The toy group is the subgroup of order 13 of the curve y² = x³+2 over the field
 // of secp256k1, as in the exhaustive tests of libsecp256k1: the curve differs
@@ -42,35 +39,12 @@ func init() {
 			}
 			toyYs[k] = [32]byte(y)
 			toyEncodings[k] = [PointSize]byte(append([]byte{evenY + y[31]&1}, x...))
-			toyDecodings[toyEncodings[k]] = Point{k}
+			toyDecodings[toyEncodings[k]] = Point{Scalar{k}}
 		}
 	}
 }
 
-// ErrPoint reports bytes that do not encode a point of the group in the one
-// accepted form.
-var ErrPoint = errors.New("invalid point")
-
-// PointSize is the length of a compressed point.
-const PointSize = 33
-
-const (
-	evenY = 0x02
-	oddY  = 0x03
-)
-
-// Point is vG. The zero value is the point at infinity.
-type Point struct{ v uint8 } // as Scalar, so that one converts into the other
-
-var generator = Point{1}
-
-func (p Point) log() Scalar { return Scalar(p) }
-
-// Infinity returns the neutral element, written O below.
-func Infinity() Point { return Point{} }
-
-// Generator returns the base point G.
-func Generator() Point { return generator }
+var generator = Point{Scalar{1}}
 
 // ParsePoint decodes a compressed point of the group, never O.
 func ParsePoint(b []byte) (Point, error) {
@@ -84,67 +58,12 @@ func ParsePoint(b []byte) (Point, error) {
 	return p, nil
 }
 
-// ParsePointOrInfinity is ParsePoint that reads 33 zero bytes as O.
-func ParsePointOrInfinity(b []byte) (Point, error) {
-	if len(b) == PointSize && [PointSize]byte(b) == [PointSize]byte{} {
-		return Point{}, nil
-	}
-	return ParsePoint(b)
-}
-
-// ParsePointWithY is ParsePoint that holds y against the 32 bytes given.
-func ParsePointWithY(b, y []byte) (Point, error) {
-	p, err := ParsePoint(b)
-	if err != nil || len(y) != 32 || p.Y() != [32]byte(y) {
-		return Point{}, ErrPoint
-	}
-	return p, nil
-}
-
-// LiftX returns the point with the given 32-byte x coordinate and even y.
-func LiftX(x []byte) (Point, error) {
-	if len(x) != 32 {
-		return Point{}, ErrPoint
-	}
-	return ParsePoint(append([]byte{evenY}, x...))
-}
-
-// Add returns p + q.
-func (p Point) Add(q Point) Point { return Point(p.log().Add(q.log())) }
-
-// Sub returns p - q.
-func (p Point) Sub(q Point) Point { return Point(p.log().Sub(q.log())) }
-
-// Neg returns -p.
-func (p Point) Neg() Point { return Point(p.log().Neg()) }
-
-// NegIf returns -p if cond, else p.
-func (p Point) NegIf(cond bool) Point { return Point(p.log().NegIf(cond)) }
-
-// IsInfinity reports p == O.
-func (p Point) IsInfinity() bool { return p.v == 0 }
-
-// Equal reports p == q.
-func (p Point) Equal(q Point) bool { return p == q }
-
-// HasOddY reports whether the y coordinate is odd; false for O.
-func (p Point) HasOddY() bool { return toyEncodings[p.v][0] == oddY }
-
 // Bytes returns the compressed encoding. It panics for O.
 func (p Point) Bytes() [33]byte {
 	if p.IsInfinity() {
 		panic("secp: encoding of the point at infinity")
 	}
-	return toyEncodings[p.v]
-}
-
-// BytesOrInfinity is Bytes with O encoded as 33 zero bytes.
-func (p Point) BytesOrInfinity() [33]byte { return toyEncodings[p.v] }
-
-// X returns the x coordinate. It panics for O.
-func (p Point) X() [32]byte {
-	b := p.Bytes()
-	return [32]byte(b[1:])
+	return toyEncodings[p.log.v]
 }
 
 // Y returns the y coordinate. It panics for O.
@@ -152,41 +71,5 @@ func (p Point) Y() [32]byte {
 	if p.IsInfinity() {
 		panic("secp: coordinate of the point at infinity")
 	}
-	return toyYs[p.v]
-}
-
-// SecretBaseMul returns kG.
-func SecretBaseMul(k Scalar) Point { return Point(k) }
-
-// SecretMul returns kP.
-func SecretMul(k Scalar, p Point) Point { return Point(k.Mul(p.log())) }
-
-// BaseMulVartime returns kG.
-func BaseMulVartime(k Scalar) Point { return Point(k) }
-
-// MulVartime returns kP.
-func MulVartime(k Scalar, p Point) Point { return SecretMul(k, p) }
-
-// MulSmallVartime returns kP.
-func MulSmallVartime(k uint32, p Point) Point { return SecretMul(ScalarFromUint(uint64(k)), p) }
-
-// DoubleMulVartime returns aG + bP.
-func DoubleMulVartime(a, b Scalar, p Point) Point { return Point(a).Add(SecretMul(b, p)) }
-
-// TripleMulVartime returns aG + bP + cQ.
-func TripleMulVartime(a, b Scalar, p Point, c Scalar, q Point) Point {
-	return Point(a).Add(SecretMul(b, p)).Add(SecretMul(c, q))
-}
-
-// MultiMulVartime returns the sum of ks[i]*ps[i]; O for none. It panics if the
-// lengths differ.
-func MultiMulVartime(ks []Scalar, ps []Point) Point {
-	if len(ks) != len(ps) {
-		panic("secp: numbers of scalars and points differ")
-	}
-	var sum Point
-	for i, k := range ks {
-		sum = sum.Add(SecretMul(k, ps[i]))
-	}
-	return sum
+	return toyYs[p.log.v]
 }

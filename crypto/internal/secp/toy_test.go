@@ -12,7 +12,7 @@ import (
 // addition formulas, like all for curves y² = x³+b, do not contain b.
 func affine(k uint8) (p btcec.JacobianPoint) {
 	if k != 0 {
-		x, y := Point{k}.X(), Point{k}.Y()
+		x, y := Point{Scalar{k}}.X(), Point{Scalar{k}}.Y()
 		p.X.SetBytes(&x)
 		p.Y.SetBytes(&y)
 		p.Z.SetInt(1)
@@ -33,7 +33,7 @@ func TestToyGroupIsACurve(t *testing.T) {
 			}
 		}
 		for j := range uint8(ToyOrder) {
-			p, q, want := affine(i), affine(j), affine(Point{i}.Add(Point{j}).v)
+			p, q, want := affine(i), affine(j), affine(Point{Scalar{i}}.Add(Point{Scalar{j}}).log.v)
 			var sum btcec.JacobianPoint
 			btcec.AddNonConst(&p, &q, &sum)
 			sum.ToAffine()
@@ -70,7 +70,7 @@ func TestToyScalars(t *testing.T) {
 func TestToyCodecs(t *testing.T) {
 	seen := make(map[[33]byte]bool)
 	for i := range uint8(ToyOrder) {
-		p := Point{i}
+		p := Point{Scalar{i}}
 		enc := p.BytesOrInfinity()
 		if q, err := ParsePointOrInfinity(enc[:]); err != nil || q != p || seen[enc] {
 			t.Errorf("%dG does not survive encoding", i)
@@ -103,20 +103,20 @@ func TestToyCodecs(t *testing.T) {
 func TestEverySignature(t *testing.T) {
 	msg := []byte("message")
 	for d := uint8(1); d < ToyOrder; d++ {
-		pub := Point{d}
+		pub := Point{Scalar{d}}
 		x := pub.X()
 		even := pub.NegIf(pub.HasOddY())
 		valid := 0
 		for r := uint8(1); r < ToyOrder; r++ {
-			rx := Point{r}.X()
-			if (Point{r}).HasOddY() {
+			rx := Point{Scalar{r}}.X()
+			if (Point{Scalar{r}}).HasOddY() {
 				continue
 			}
 			e := ReduceScalar(BIP340.challenge.Hash(rx[:], x[:], msg))
 			for s := range uint8(ToyOrder) {
 				z := Scalar{s}.Bytes()
 				sig := append(rx[:], z[:]...)
-				want := int(s) == (int(r)+int(e.v)*int(even.v))%ToyOrder
+				want := int(s) == (int(r)+int(e.v)*int(even.log.v))%ToyOrder
 				if BIP340.VerifyPoint(pub, msg, sig) != want {
 					t.Errorf("key %d, R %d, s %d: valid is %v", d, r, s, !want)
 				}
@@ -146,7 +146,7 @@ func TestEveryDLEQProof(t *testing.T) {
 	for a := uint8(1); a < ToyOrder; a++ {
 		for b := uint8(1); b < ToyOrder; b++ {
 			for c := uint8(1); c < ToyOrder; c++ {
-				A, B, C := Point{a}, Point{b}, Point{c}
+				A, B, C := Point{Scalar{a}}, Point{Scalar{b}}, Point{Scalar{c}}
 				challenges := make(map[[2]Point]int)
 				for s := range uint8(ToyOrder) {
 					for e := range uint8(ToyOrder) {
@@ -154,7 +154,7 @@ func TestEveryDLEQProof(t *testing.T) {
 						if r1.IsZero() || r2.IsZero() {
 							continue
 						}
-						R1, R2 := Point(r1), Point(r2)
+						R1, R2 := Point{r1}, Point{r2}
 						challenges[[2]Point{R1, R2}]++
 						hash := dleqHash(A, B, C, generator, R1, R2, nil)
 						z := Scalar{s}.Bytes()
