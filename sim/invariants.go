@@ -477,6 +477,10 @@ func (c *checker) stuck(what string) {
 		// requests for one list or coin, none of which gets t approvals. Package
 		// federation does not exclude that.
 		reason = "members split between requests"
+	case c.spent():
+		// As many as may go are voted out, an honest one that was cut off among
+		// them; so a faulty one that is silent now cannot be. People must repeat it.
+		reason = "an honest member was voted out in place of a faulty one"
 	case c.unpaid(c.waiting):
 		// A list promised to a transaction that another one has made impossible is
 		// free again when that one is deep. Members that hold back after their disk
@@ -502,6 +506,28 @@ func (c *checker) tooFew() bool {
 			}
 		}
 		if honest < c.w.knobs.T {
+			return true
+		}
+	}
+	return false
+}
+
+// spent says that a key is not made, and nobody more may be voted out of it though
+// an honest member was.
+func (c *checker) spent() bool {
+	w := c.w
+	floor := max(w.knobs.N-protocols.MaxFaulty(w.knobs.N), w.knobs.T)
+	for _, key := range w.work.keys {
+		missing, out, honest := false, 0, false
+		for _, m := range w.members {
+			if c.excluded(key.label, m.index) {
+				out++
+				honest = honest || !m.faulty
+			} else if !m.faulty && w.work.missingKey(key, m) != "" {
+				missing = true
+			}
+		}
+		if missing && honest && out >= w.knobs.N-floor {
 			return true
 		}
 	}
