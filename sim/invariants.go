@@ -481,10 +481,10 @@ func (c *checker) stuck(what string) {
 		// As many as may go are voted out, an honest one that was cut off among
 		// them; so a faulty one that is silent now cannot be. People must repeat it.
 		reason = "an honest member was voted out in place of a faulty one"
-	case c.unpaid(c.waiting):
+	case c.holdsBack() && c.unpaid(c.waiting):
 		// A list promised to a transaction that another one has made impossible is
 		// free again when that one is deep. Members that hold back after their disk
-		// went back can make the others wait for that.
+		// went back make the others wait for that.
 		reason = "a promise waits for depth"
 	default:
 		c.w.fail("I5", "%s", what)
@@ -568,6 +568,12 @@ func (c *checker) robbed(l *wantedList) bool {
 		}
 	}
 	return false
+}
+
+// holdsBack says whether an honest member does not promise anything, because its
+// disk went back.
+func (c *checker) holdsBack() bool {
+	return slices.ContainsFunc(c.w.honest(), func(m *member) bool { return m.core != nil && m.core.Status().Fence != 0 })
 }
 
 // waiting says whether an honest member has promised a list to a transaction that

@@ -106,7 +106,7 @@ var mutants = []mutant{
 		{"protocols/frost/dkg/suite.go", "return chilldkg.Judge(c.SessionParams, id, author, complaint, dealing)",
 			"_, accused, err := chilldkg.ComplaintParties(c.SessionParams, complaint)\n\treturn accused, err"},
 	}},
-	{name: "f votes exclude", by: "I6", seed: 65, patches: []patch{
+	{name: "one vote excludes", by: "I6", seed: 65, patches: []patch{
 		{"protocols/frost/dkg/exclude.go", "if countVotes(votes) >= m.quorum() {\n\t\t\tout", "if countVotes(votes) >= 1 {\n\t\t\tout"},
 	}},
 	{name: "broadcast delivers what one member echoes", by: "I1 I3 I5 I6", seed: 99, patches: []patch{
