@@ -155,7 +155,7 @@ func (d *Descriptor) Check() error {
 	if founding != (d.Previous == [32]byte{}) || founding != (d.PreviousThread == none) || founding && len(d.Changes) > 0 {
 		return bad("the founding, and nothing else, has no predecessor")
 	}
-	if err := d.Terms.check(); err != nil {
+	if err := d.Terms.Check(); err != nil {
 		return err
 	}
 	if err := d.checkMembers(); err != nil {
@@ -164,7 +164,8 @@ func (d *Descriptor) Check() error {
 	return d.checkChanges()
 }
 
-func (t *Terms) check() error {
+// Check says what is wrong with t. Errors are ErrDescriptor.
+func (t *Terms) Check() error {
 	switch {
 	case t.Depth == 0:
 		return bad("nothing is final at depth 0")

@@ -44,14 +44,25 @@ type Transition struct {
 // bitcoin.ErrTooHeavy. What Build does not know: whether the inputs exist and are
 // unspent, which each member asks its own node.
 func Build(prev *State, p Proposal) (*Transition, error) {
-	t, money, err := assemble(prev, p)
+	t, _, err := assemble(prev, p)
 	if err != nil {
 		return nil, err
 	}
-	if limit := p.Next.Terms.MaxFeeRate; p.FeeRate < bitcoin.MinFeeRate || p.FeeRate > limit {
-		return nil, fmt.Errorf("%w: %v is not within %v and %v", bitcoin.ErrFeeRate, p.FeeRate, bitcoin.MinFeeRate, limit)
+	return t.At(p.FeeRate)
+}
+
+// At is the variant of t that pays rate: what Build makes from the same proposal with
+// that rate, without deriving everything again. Errors are bitcoin.ErrFeeRate and
+// ErrPot.
+func (t *Transition) At(rate bitcoin.SatPerKWU) (*Transition, error) {
+	if limit := t.Next.Terms.MaxFeeRate; rate < bitcoin.MinFeeRate || rate > limit {
+		return nil, fmt.Errorf("%w: %v is not within %v and %v", bitcoin.ErrFeeRate, rate, bitcoin.MinFeeRate, limit)
 	}
-	return t, t.setPot(money - p.FeeRate.Fee(t.Spend.Weight()))
+	spend := *t.Spend
+	spend.Tx = t.Spend.Tx.Copy()
+	spend.Tx.TxOut[0].Value = 0 // then all that is left is pot and fee
+	v := &Transition{&spend, t.Next, t.topUp}
+	return v, v.setPot(spend.Fee() - rate.Fee(spend.Weight()))
 }
 
 // setPot decides the only value that variants of a transition differ in.

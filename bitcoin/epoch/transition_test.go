@@ -170,6 +170,13 @@ func TestReplacement(t *testing.T) {
 	if err := at(9).Replaces(at(3)); err != nil {
 		t.Error(err)
 	}
+	low := at(3)
+	if high, err := low.At(bitcoin.PerVByte(9)); err != nil || high.Spend.TxID() != at(9).Spend.TxID() || low.Spend.TxID() != at(3).Spend.TxID() {
+		t.Errorf("a variant made from another one differs: %v", err)
+	}
+	if _, err := low.At(next.Terms.MaxFeeRate + 1); !errors.Is(err, bitcoin.ErrFeeRate) {
+		t.Errorf("a rate beyond the terms: %v", err)
+	}
 	if err := at(4).Replaces(at(3)); err != nil {
 		t.Errorf("1 sat/vB more: %v", err)
 	}
