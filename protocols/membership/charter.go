@@ -15,13 +15,14 @@ import (
 )
 
 const (
-	charterVersion  = 1
+	charterVersion  = 1 // without bonds
+	charterBonded   = 2 // with terms
 	charterTag      = "frostfed/v1/charter"
 	maxCharterName  = 64
 	maxCharterBytes = 512 << 10 // 128 cards of at most 1.8 kB as base64, with room to spare
 
 	// MaxCharter is the most bytes Bytes returns: the longest names and all cards.
-	MaxCharter = 1 + 1 + maxCharterName + 1 + 255 + 1 + 1 + protocols.MaxMembers*(2+maxCard)
+	MaxCharter = 1 + 1 + maxCharterName + 1 + 255 + 1 + 1 + protocols.MaxMembers*(2+maxCard) + termsSize
 )
 
 // ErrCharter is the class of all errors about charters; the text says what to do.
@@ -41,15 +42,29 @@ type Charter struct {
 	Network   string
 	Threshold int     // t: members needed to sign
 	Cards     []*Card // sorted by host key; the position is the participant's index
+	Terms     *Terms  // of bonds and epochs; nil: membership never changes
 }
 
 // NewCharter checks and sorts. A threshold of 0 means the default, more than two
 // thirds of the members.
 func NewCharter(name, network string, threshold int, cards []*Card) (*Charter, error) {
-	c := &Charter{Name: name, Network: network, Threshold: threshold, Cards: slices.Clone(cards)}
 	if threshold == 0 {
-		c.Threshold = protocols.DefaultThreshold(len(cards))
+		threshold = protocols.DefaultThreshold(len(cards))
 	}
+	return newCharter(name, network, threshold, cards, nil)
+}
+
+// NewBonded is NewCharter for a federation whose members lock bonds and may change.
+// The threshold follows from terms.
+func NewBonded(name, network string, cards []*Card, terms Terms) (*Charter, error) {
+	if terms.Den == 0 {
+		return nil, fmt.Errorf("%w: the threshold has denominator 0", ErrCharter)
+	}
+	return newCharter(name, network, terms.Threshold(len(cards)), cards, &terms)
+}
+
+func newCharter(name, network string, threshold int, cards []*Card, terms *Terms) (*Charter, error) {
+	c := &Charter{Name: name, Network: network, Threshold: threshold, Cards: slices.Clone(cards), Terms: terms}
 	slices.SortFunc(c.Cards, byHost)
 	if err := c.check(); err != nil {
 		return nil, err
@@ -80,13 +95,16 @@ func (c *Charter) ID() FederationID { return memberkey.Hash(charterTag, c.Bytes(
 // Bytes returns the canonical bytes, which DecodeCharter reads.
 func (c *Charter) Bytes() []byte {
 	b := cryptobyte.NewBuilder(nil)
-	b.AddUint8(charterVersion)
+	b.AddUint8(c.version())
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Name)) })
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(c.Network)) })
 	b.AddUint8(uint8(c.Threshold))
 	b.AddUint8(uint8(len(c.Cards)))
 	for _, card := range c.Cards {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(card.encode()) })
+	}
+	if c.Terms != nil {
+		c.Terms.encode(b)
 	}
 	return b.BytesOrPanic() // sizes were checked
 }
@@ -97,7 +115,7 @@ func DecodeCharter(raw []byte) (*Charter, error) {
 	s := cryptobyte.String(raw)
 	var version, threshold, count uint8
 	var name, network cryptobyte.String
-	if len(raw) > MaxCharter || !s.ReadUint8(&version) || version != charterVersion ||
+	if len(raw) > MaxCharter || !s.ReadUint8(&version) || version != charterVersion && version != charterBonded ||
 		!s.ReadUint8LengthPrefixed(&name) || !s.ReadUint8LengthPrefixed(&network) || !s.ReadUint8(&threshold) ||
 		!s.ReadUint8(&count) || count > protocols.MaxMembers {
 		return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
@@ -113,10 +131,25 @@ func DecodeCharter(raw []byte) (*Charter, error) {
 			return nil, fmt.Errorf("%w: card %d: %w", ErrCharter, i+1, err)
 		}
 	}
+	var terms *Terms
+	if version == charterBonded {
+		if terms = new(Terms); !terms.decode(&s) {
+			return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
+		}
+	}
 	if !s.Empty() || threshold == 0 || !slices.IsSortedFunc(cards, byHost) {
 		return nil, fmt.Errorf("%w: damaged bytes", ErrCharter)
 	}
-	return NewCharter(string(name), string(network), int(threshold), cards)
+	return newCharter(string(name), string(network), int(threshold), cards, terms)
+}
+
+// version is that of the encoding: charters without bonds keep their bytes, and with
+// them their ID.
+func (c *Charter) version() uint8 {
+	if c.Terms != nil {
+		return charterBonded
+	}
+	return charterVersion
 }
 
 func byHost(a, b *Card) int { return bytes.Compare(a.Host[:], b.Host[:]) }
@@ -142,6 +175,14 @@ func (c *Charter) check() error {
 	}
 	if c.Threshold < 1 || c.Threshold > n {
 		return fail("threshold %d of %d members; it must be 1 to %d", c.Threshold, n, n)
+	}
+	if c.Terms != nil {
+		if err := c.Terms.check(n); err != nil {
+			return fail("terms: %v", err)
+		}
+		if want := c.Terms.Threshold(n); c.Threshold != want {
+			return fail("threshold %d of %d members; by the terms it is %d", c.Threshold, n, want)
+		}
 	}
 	// Every key of a member must be its own: with a shared one, one member could
 	// speak for two. Host keys are compared x-only, as their signatures are.
@@ -171,11 +212,12 @@ func (c *Charter) check() error {
 
 // charterFile is the text form.
 type charterFile struct {
-	Version   int      `toml:"version"`
-	Name      string   `toml:"name"`
-	Network   string   `toml:"network"`
-	Threshold int      `toml:"threshold"`
-	Cards     []string `toml:"cards,multiline"`
+	Version   int        `toml:"version"`
+	Name      string     `toml:"name"`
+	Network   string     `toml:"network"`
+	Threshold int        `toml:"threshold"`
+	Cards     []string   `toml:"cards,multiline"`
+	Terms     *termsFile `toml:"terms,omitempty"`
 }
 
 // ParseCharter reads the text form (TOML), refusing unknown keys.
@@ -188,8 +230,11 @@ func ParseCharter(text []byte) (*Charter, error) {
 	if err := dec.Decode(&f); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCharter, tomlError(err))
 	}
-	if f.Version != charterVersion {
-		return nil, fmt.Errorf("%w: version %d; this program reads version %d", ErrCharter, f.Version, charterVersion)
+	if f.Version != charterVersion && f.Version != charterBonded {
+		return nil, fmt.Errorf("%w: version %d; this program reads versions %d and %d", ErrCharter, f.Version, charterVersion, charterBonded)
+	}
+	if (f.Version == charterBonded) != (f.Terms != nil) {
+		return nil, fmt.Errorf("%w: version %d has [terms], version %d has none", ErrCharter, charterBonded, charterVersion)
 	}
 	if len(f.Cards) > protocols.MaxMembers {
 		return nil, fmt.Errorf("%w: %d cards; at most %d", ErrCharter, len(f.Cards), protocols.MaxMembers)
@@ -205,14 +250,24 @@ func ParseCharter(text []byte) (*Charter, error) {
 	if f.Threshold == 0 {
 		return nil, fmt.Errorf("%w: threshold is missing", ErrCharter)
 	}
-	return NewCharter(f.Name, f.Network, f.Threshold, cards)
+	var terms *Terms
+	if f.Terms != nil {
+		var err error
+		if terms, err = f.Terms.terms(); err != nil {
+			return nil, err
+		}
+	}
+	return newCharter(f.Name, f.Network, f.Threshold, cards, terms)
 }
 
 // Text returns the text form that ParseCharter reads.
 func (c *Charter) Text() ([]byte, error) {
-	f := charterFile{Version: charterVersion, Name: c.Name, Network: c.Network, Threshold: c.Threshold}
+	f := charterFile{Version: int(c.version()), Name: c.Name, Network: c.Network, Threshold: c.Threshold}
 	for _, card := range c.Cards {
 		f.Cards = append(f.Cards, card.String())
+	}
+	if c.Terms != nil {
+		f.Terms = c.Terms.file()
 	}
 	body, err := toml.Marshal(f)
 	if err != nil {
