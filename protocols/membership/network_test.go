@@ -48,6 +48,7 @@ type world struct {
 	feerate    bitcoin.SatPerKWU
 	coins      []bitcoin.Coin
 	deadThread bool // two descriptors are expected
+	tellMoves  bool // members show those who joined what is mined
 	noMining   bool // transactions stay in the pool
 	holdKeys   bool // key generation takes its time
 }
@@ -419,6 +420,13 @@ func (w *world) carry(nd *node, ev Event) {
 			if o.m == nil && ev.State.Member(o.card.Bond) >= 0 {
 				w.boot(o, ev.State)
 			}
+			// Who began at this epoch is told that another variant is in the chain.
+			if o.m != nil && w.tellMoves {
+				if e, err := o.m.Moved(0, ev.State); err == nil {
+					w.apply(o, e)
+					w.tip(o)
+				}
+			}
 		}
 	case EraseShares:
 		w.apply(nd, nd.m.Erased(0, ev.Epoch))
@@ -626,6 +634,16 @@ func (w *world) until(number uint32, limit int) {
 		w.mine(1)
 	}
 	r := w.honest().m.acting
+	for _, nd := range w.order {
+		if nd.m == nil || nd.m.acting == nil {
+			continue
+		}
+		a := nd.m.acting
+		w.Logf("node %d: evil %v, epoch %d of %d, alive %v, member %v, tx %v, phase %d, %d decided", nd.id, nd.evil, a.number(), len(nd.m.eras), nd.m.alive, a.self, a.state.TxID, a.phase, len(a.decided))
+		for _, s := range a.seals {
+			w.Logf("  seal in slot %d: promised at %d, %d promises of %d, %d asked of %d, present %v", s.slot, s.promised, cast(a.promises[s.slot]), a.state.Threshold, s.asked, len(s.build(a)), nd.m.present(a, s.proposal))
+		}
+	}
 	w.Fatalf("epoch %d, not %d, at height %d: phase %d, %d decided, %d seals", r.number(), number, w.height(), r.phase, len(r.decided), len(r.seals))
 }
 

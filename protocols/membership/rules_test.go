@@ -734,3 +734,50 @@ func TestSecondPromise(t *testing.T) {
 		}
 	}
 }
+
+// Who is caught lying does not get away by leaving.
+func TestLeavingIsNoWayOut(t *testing.T) {
+	w := newWorld(t, 4, 2)
+	liar := w.order[1]
+	w.leave(liar)
+	e, err := w.order[2].m.Expel(0, liar.card.Bond, epoch.Equivocation, []byte{'p', liar.id})
+	w.must(err)
+	w.apply(w.order[2], e)
+	w.settle()
+	w.until(1, 60)
+	c := w.state().Changes
+	if len(c) != 1 || c[0].Kind != epoch.Removed || c[0].Class != epoch.Equivocation {
+		t.Fatalf("changes %+v", c)
+	}
+	for _, out := range w.transaction(w.state()).TxOut {
+		if string(out.PkScript) == string(script(liar.id)) {
+			t.Errorf("paid %d", out.Value)
+		}
+	}
+	// False accusations convince nobody.
+	w.mine(12)
+	for _, proof := range [][]byte{{'p', w.order[0].id}, {'x'}} {
+		e, err := w.order[2].m.Expel(0, w.order[3].card.Bond, epoch.Equivocation, proof)
+		w.must(err)
+		w.apply(w.order[2], e)
+		w.settle()
+	}
+	w.mine(40)
+	if w.state().Number != 1 {
+		t.Error("removed without proof")
+	}
+	for name, call := range map[string]func(m *Machine) error{
+		"a stranger":    func(m *Machine) error { _, err := m.Expel(0, [32]byte{1}, epoch.Silence, nil); return err },
+		"without proof": func(m *Machine) error { _, err := m.Expel(0, w.order[0].card.Bond, epoch.Fault, nil); return err },
+		"by an outsider": func(*Machine) error {
+			m, _, err := New(liar.cfg, w.state())
+			w.must(err)
+			_, err = m.Leave(0)
+			return err
+		},
+	} {
+		if call(w.order[2].m) == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
