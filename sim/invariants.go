@@ -481,10 +481,10 @@ func (c *checker) stuck(what string) {
 		// As many as may go are voted out, an honest one that was cut off among
 		// them; so a faulty one that is silent now cannot be. People must repeat it.
 		reason = "an honest member was voted out in place of a faulty one"
-	case c.holdsBack() && c.unpaid(c.waiting):
+	case c.unpaid(c.waiting):
 		// A list promised to a transaction that another one has made impossible is
-		// free again when that one is deep. Members that hold back after their disk
-		// went back make the others wait for that.
+		// free again when that one is deep. With faulty members, or some that hold
+		// back after their disk went back, the others may have to wait for that.
 		reason = "a promise waits for depth"
 	default:
 		c.w.fail("I5", "%s", what)
@@ -570,26 +570,23 @@ func (c *checker) robbed(l *wantedList) bool {
 	return false
 }
 
-// holdsBack says whether an honest member does not promise anything, because its
-// disk went back.
-func (c *checker) holdsBack() bool {
-	return slices.ContainsFunc(c.w.honest(), func(m *member) bool { return m.core != nil && m.core.Status().Fence != 0 })
-}
-
-// waiting says whether an honest member has promised a list to a transaction that
-// another one in the chain has made impossible.
+// waiting says whether so many honest members have promised a list to a transaction
+// that another one in the chain has made impossible that too few are left to sign. It
+// takes a late list or a reorg, so it is never many: else promises were not kept.
 func (c *checker) waiting(l *wantedList) bool {
+	free := 0
 	for _, m := range c.w.honest() {
-		if m.core == nil {
+		if m.core == nil || m.core.Status().Fence != 0 {
 			continue
 		}
-		for _, r := range m.core.Requests() {
-			if r.List == l.list.ID() && c.agreed[m.index][r.ID] && r.State == federation.StateReplaced {
-				return true
-			}
+		bound := slices.ContainsFunc(m.core.Requests(), func(r federation.RequestView) bool {
+			return r.List == l.list.ID() && c.agreed[m.index][r.ID] && r.State == federation.StateReplaced
+		})
+		if !bound {
+			free++
 		}
 	}
-	return false
+	return free < c.w.knobs.T && free >= c.w.knobs.T-max(1, protocols.MaxFaulty(c.w.knobs.N))
 }
 
 // torn says whether a list has a request which some honest member approved and
