@@ -217,8 +217,7 @@ func (c *cluster) startAll() {
 	for i := range c.members {
 		c.start(i, "", 0)
 	}
-	time.Sleep(10 * time.Second)
-	synctest.Wait()
+	advance(10 * time.Second)
 }
 
 // stop takes a member away, in whatever state it is.
@@ -262,8 +261,8 @@ func (c *cluster) stopAll() {
 // until lets time pass until the condition holds or the victim is killed.
 func (c *cluster) until(victim *life, what string, holds func() bool) (killed bool) {
 	c.t.Helper()
+	synctest.Wait()
 	for range 600 {
-		synctest.Wait()
 		select {
 		case <-victim.dead:
 			return true
@@ -272,7 +271,7 @@ func (c *cluster) until(victim *life, what string, holds func() bool) (killed bo
 		if holds() {
 			return false
 		}
-		time.Sleep(100 * time.Millisecond)
+		advance(100 * time.Millisecond)
 	}
 	c.t.Fatalf("not within a minute: %s", what)
 	return false
@@ -344,8 +343,7 @@ func (c *cluster) fund() {
 		tx.AddTxOut(wire.NewTxOut(1_000_000, address.Script))
 		c.chain.mine(tx)
 	}
-	time.Sleep(5 * time.Second)
-	synctest.Wait()
+	advance(5 * time.Second)
 }
 
 func (c *cluster) list() bitcoin.PayoutList {
@@ -500,16 +498,14 @@ func TestM4CrashInKeyGeneration(t *testing.T) {
 			c.startAll()
 			c.stop(0)
 			victim := c.start(0, at, after)
-			time.Sleep(time.Second)
-			synctest.Wait()
+			advance(time.Second)
 			err := c.newKey(0)
 			killed := c.until(victim, "the key is complete", func() bool { return err == nil && c.every(complete) })
 			if killed {
 				kills++
 				c.stop(0)
 				again := c.start(0, "", 0)
-				time.Sleep(5 * time.Second)
-				synctest.Wait()
+				advance(5 * time.Second)
 				if err := c.newKey(0); err != nil && !errors.Is(err, federation.ErrLabelUsed) {
 					t.Fatal(err)
 				}

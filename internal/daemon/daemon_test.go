@@ -259,8 +259,12 @@ func (r *rig) run() {
 }
 
 // pass lets time pass and everything that follows happen.
-func (r *rig) pass(d time.Duration) {
-	time.Sleep(d) // of the bubble's clock
+func (r *rig) pass(d time.Duration) { advance(d) }
+
+// advance moves the clock of the bubble on, and waits until all that follows has
+// happened.
+func advance(d time.Duration) {
+	<-time.After(d)
 	synctest.Wait()
 }
 
