@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -19,12 +18,9 @@ import (
 	"github.com/btcsuite/btcd/wire/v2"
 
 	"frostfed/bitcoin"
-	"frostfed/crypto/memberkey"
 	"frostfed/federation"
 	"frostfed/p2p"
-	"frostfed/policy"
 	"frostfed/protocols"
-	"frostfed/protocols/membership"
 	"frostfed/test/wiretap"
 )
 
@@ -127,26 +123,8 @@ func newCluster(t *testing.T) *cluster {
 	for range 3 {
 		c.chain.mine()
 	}
-	keys := make(map[[33]byte]*memberkey.Keys)
-	var cards []*membership.Card
-	for i := range clusterSize {
-		k, err := memberkey.Derive(bytes.Repeat([]byte{byte(i + 1)}, 32), 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		card, err := membership.NewCard(k, fmt.Sprintf("member%d", i), 1, nil, func() [32]byte { return [32]byte{} })
-		if err != nil {
-			t.Fatal(err)
-		}
-		cards, keys[card.Host] = append(cards, card), k
-	}
-	charter, err := membership.NewCharter("test", "regtest", 0, cards)
-	if err != nil {
-		t.Fatal(err)
-	}
+	charter, keys, rules := found(t, clusterSize)
 	c.members = charter.Members()
-	rules := policy.DefaultConfig()
-	rules.MinConfirmations = 1
 	for i, card := range charter.Cards {
 		c.configs = append(c.configs, federation.Config{Charter: charter, Self: c.members[i], Host: &keys[card.Host].Host, Policy: rules, Rand: rand.Reader, Gap: 2})
 		c.disks = append(c.disks, &memStore{records: make(map[string][]byte)})

@@ -208,32 +208,40 @@ type rig struct {
 	members []protocols.NodeID
 }
 
+// found makes a federation of n members, their keys by host key, and rules that are
+// content with one confirmation.
+func found(t *testing.T, n int) (*membership.Charter, map[[33]byte]*memberkey.Keys, policy.Config) {
+	t.Helper()
+	var cards []*membership.Card
+	keys := make(map[[33]byte]*memberkey.Keys)
+	for i := range n {
+		k, err := memberkey.Derive(bytes.Repeat([]byte{byte(i + 1)}, 32), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		card, err := membership.NewCard(k, fmt.Sprintf("member%d", i), 1, nil, func() [32]byte { return [32]byte{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		cards, keys[card.Host] = append(cards, card), k
+	}
+	charter, err := membership.NewCharter("test", "regtest", 0, cards)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := policy.DefaultConfig()
+	rules.MinConfirmations = 1
+	return charter, keys, rules
+}
+
 func inBubble(t *testing.T, members int, test func(*testing.T, *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, store: &memStore{records: make(map[string][]byte)}, net: &memNet{events: make(chan p2p.Event)}, chain: new(memChain)}
 		for range 3 {
 			r.chain.mine()
 		}
-		var cards []*membership.Card
-		keys := make(map[[33]byte]*memberkey.Keys)
-		for i := range members {
-			k, err := memberkey.Derive(bytes.Repeat([]byte{byte(i + 1)}, 32), 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			card, err := membership.NewCard(k, fmt.Sprintf("member%d", i), 1, nil, func() [32]byte { return [32]byte{} })
-			if err != nil {
-				t.Fatal(err)
-			}
-			cards, keys[card.Host] = append(cards, card), k
-		}
-		charter, err := membership.NewCharter("test", "regtest", 0, cards)
-		if err != nil {
-			t.Fatal(err)
-		}
+		charter, keys, rules := found(t, members)
 		r.members = charter.Members()
-		rules := policy.DefaultConfig()
-		rules.MinConfirmations = 1
 		r.cfg = Config{
 			Core: federation.Config{Charter: charter, Self: r.members[0], Host: &keys[charter.Cards[0].Host].Host,
 				Policy: rules, Rand: rand.Reader},
